@@ -1,0 +1,1 @@
+"""What providers publish: status pages and calendars."""

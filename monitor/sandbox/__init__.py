@@ -1,0 +1,1 @@
+"""Local providers with a script of faults, to try everything without a network."""

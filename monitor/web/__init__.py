@@ -1,0 +1,1 @@
+"""Pages and API. Given a reader, never a writer."""
