@@ -1,0 +1,63 @@
+"""What the commands share: the options ``--config`` and ``--json``, and where a configuration is looked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from monitor.errors import Refused
+
+SEARCH = (Path("slaproof.yaml"), Path("config/monitor.yaml"), Path("/etc/slaproof/monitor.yaml"))
+"""Where a configuration is looked for when neither ``--config`` nor $SLAPROOF_CONFIG names one."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NoConfiguration(Refused):
+    """No configuration was named and none was found: a mistake in the call."""
+
+    exit_code = 2
+
+
+def config_option(function: Command) -> Command:
+    """Give a command the option ``--config FILE`` as its argument ``config_path: Path | None``."""
+    return click.option(
+        "-c", "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), 
+        help="The configuration; without it the first of $SLAPROOF_CONFIG, ./slaproof.yaml, ./config/monitor.yaml "
+        "and /etc/slaproof/monitor.yaml.",
+    )(function)  # fmt: skip
+
+
+def json_option(function: Command) -> Command:
+    """Give a command the flag ``--json`` as its argument ``as_json: bool``."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")(function)
+
+
+def find_config(path: Path | None) -> Path:
+    """The configuration file to read.
+
+    Raises NoConfiguration where none is named and none is in the usual places, or the one named is not there.
+    """
+    if path is None and (named := os.environ.get("SLAPROOF_CONFIG")):
+        path = Path(named)
+    if path is not None:
+        if not path.is_file():
+            raise NoConfiguration(f"There is no configuration {path}. “slaproof init” writes one.")
+        return path
+    for candidate in SEARCH:
+        if candidate.is_file():
+            return candidate
+    places = ", ".join(str(candidate) for candidate in SEARCH)
+    raise NoConfiguration(
+        f"No configuration found (looked for {places}). Name one with --config, or let “slaproof init” write one."
+    )
+
+
+def echo_json(value: object) -> None:
+    """Print one JSON document on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
