@@ -1,0 +1,24 @@
+"""Fixtures that all tests share: the real servers, and the rule that nothing may be skipped where all is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.servers import no_skip
+
+pytest_plugins = [
+    "tests.servers.certs",
+]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With SLAPROOF_NO_SKIP a skipped test fails, whatever skipped it."""
+    report = yield
+    if report.skipped and no_skip() and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and SLAPROOF_NO_SKIP is set: {reason}"
+    return report
