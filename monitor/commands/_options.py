@@ -27,7 +27,7 @@ class NoConfiguration(Refused):
 def config_option(function: Command) -> Command:
     """Give a command the option ``--config FILE`` as its argument ``config_path: Path | None``."""
     return click.option(
-        "-c", "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path), 
+        "-c", "--config", "config_path", metavar="FILE", type=click.Path(path_type=Path),
         help="The configuration; without it the first of $SLAPROOF_CONFIG, ./slaproof.yaml, ./config/monitor.yaml "
         "and /etc/slaproof/monitor.yaml.",
     )(function)  # fmt: skip

@@ -1,1 +1,1 @@
-"""What a contract says and how it is counted. Pure: values in, values out; no clock, no file, no socket, no event loop."""
+"""What a contract says and how it is counted: values in, values out; no clock, no file, no socket, no event loop."""
