@@ -1,0 +1,101 @@
+"""The one table that says what an observation means: (protocol, phase, what happened) → outcome and advice.
+
+Kinds of probe never name an outcome: they name a row of this table, and the row names the outcome, whose fault
+follows from it (``probes._outcome.FAULTS``). The documentation's table (docs/classification.md) is generated from
+here, and a test holds every row to be reachable.
+
+Rules:
+1. What the remote did while it was reachable is the provider's, unless it told us that we are at fault.
+2. A refusal of *us* (credentials, account, recipient, rate) is the customer's.
+3. No route is the network's. Whatever stops us before a packet leaves is the monitor's.
+4. In doubt between the provider and ourselves the row says ourselves: a statement must survive the other side.
+"""
+
+from typing import NamedTuple
+
+from probes._outcome import Failed, Outcome
+
+O = Outcome  # noqa: E741 - the table reads better with a short name
+
+
+class Row(NamedTuple):
+    """One line of the table. ``happened`` is the name that code uses; ``means`` is the sentence that people read."""
+
+    protocol: str
+    phase: str
+    happened: str
+    outcome: Outcome
+    means: str
+    advice: str
+
+
+TABLE: tuple[Row, ...] = (
+    # --- resolving a name -------------------------------------------------------------------------------------
+    Row("net", "resolve", "nxdomain", O.DNS, "the name does not exist, says a working resolver",
+        "Check the name; if it is right, the provider's DNS is at fault."),
+    Row("net", "resolve", "no_address", O.DNS, "the name exists but has no address of the wanted family",
+        "Choose another address family with ip:, or ask the provider for one."),
+    Row("net", "resolve", "servfail", O.DNS, "the resolver works for other names but fails for this one",
+        "The provider's name servers are lame, silent or badly signed."),
+    Row("net", "resolve", "silent_zone", O.DNS, "the resolver works but got no answer for this name in time",
+        "The provider's name servers do not answer."),
+    Row("net", "resolve", "no_resolver", O.LOCAL, "no resolver of ours answered, for any name",
+        "Check the resolvers in /etc/resolv.conf or under nameservers."),
+    # --- connecting -------------------------------------------------------------------------------------------
+    Row("net", "connect", "refused", O.REFUSED, "the connection was refused",
+        "Nothing listens on that port, or a firewall rejects us."),
+    Row("net", "connect", "deadline", O.CONNECT_TIMEOUT, "no connection by the deadline",
+        "The host is down or drops our packets."),
+    Row("net", "connect", "reset", O.RESET, "the connection was lost while it was made",
+        "A load balancer or firewall in front of the service broke it off."),
+    Row("net", "connect", "unreachable", O.NETWORK, "there is no route to the address",
+        "Check the route from here; the provider did not see this probe."),
+    Row("net", "connect", "no_family", O.LOCAL, "this machine has no route for the wanted address family",
+        "Set ip: 4, or give this machine IPv6."),
+    Row("net", "any", "no_descriptors", O.LOCAL, "this machine ran out of file descriptors, ports or memory",
+        "Raise LimitNOFILE, or probe fewer targets."),
+    Row("net", "connect", "forbidden", O.LOCAL, "this machine forbids the connection",
+        "A local firewall or sandbox rule stops us."),
+    Row("net", "any", "deadline", O.TIMEOUT, "connected, but no whole answer by the deadline",
+        "The service hangs, or answers slower than the timeout."),
+    Row("net", "any", "reset", O.RESET, "the connection was lost in mid-session",
+        "The service or something in front of it broke the connection off."),
+    Row("net", "any", "stalled", O.LOCAL, "our own process stood still while the probe ran, so its result says nothing",
+        "This machine was suspended, stopped or overloaded."),
+    Row("net", "any", "internal", O.LOCAL, "a fault in this program",
+        "Please report it with the log; nothing is booked on the provider."),
+    # --- TLS --------------------------------------------------------------------------------------------------
+    Row("tls", "tls", "expired", O.TLS, "the certificate has expired", "The provider must renew it."),
+    Row("tls", "tls", "not_yet_valid", O.TLS, "the certificate is not valid yet",
+        "The provider installed it too early; check our clock as well."),
+    Row("tls", "tls", "our_clock", O.LOCAL, "the certificate's dates do not fit, but our own clock is in doubt",
+        "Set this machine's clock (NTP)."),
+    Row("tls", "tls", "wrong_name", O.TLS, "the certificate is for another name",
+        "The provider serves the wrong certificate, or the host name is wrong."),
+    Row("tls", "tls", "untrusted", O.TLS, "the certificate's issuer is not trusted, or the chain is incomplete",
+        "If the issuer is private, name its file with ca:."),
+    Row("tls", "tls", "handshake", O.TLS, "the TLS handshake failed",
+        "The service offers no version or cipher that we accept, or does not speak TLS here."),
+    Row("tls", "tls", "not_offered", O.TLS, "the service does not offer the encryption that it should",
+        "STARTTLS was withdrawn, or something in between strips it."),
+    # --- TCP with a question ----------------------------------------------------------------------------------
+    Row("tcp", "answer", "no_match", O.WRONG_ANSWER, "the answer does not match what is expected",
+        "Compare the transcript with the expected expression."),
+    Row("tcp", "answer", "too_long", O.PROTOCOL, "a line of the answer has no end", "This is not a line protocol."),
+)  # fmt: skip
+
+_ROWS = {(row.protocol, row.phase, row.happened): row for row in TABLE}
+
+
+def row(protocol: str, phase: str, happened: str) -> Row:
+    """The line for this event: the protocol's own, else the network's. Raises KeyError where there is none: a bug."""
+    for key in ((protocol, phase, happened), (protocol, "any", happened), ("net", phase, happened)):
+        if found := _ROWS.get(key):
+            return found
+    return _ROWS["net", "any", happened]
+
+
+def failed(protocol: str, phase: str, happened: str, detail: str = "", *, code: int | None = None) -> Failed:
+    """The exception to raise for this event; ``detail`` says what was seen (default: the table's own sentence)."""
+    line = row(protocol, phase, happened)
+    return Failed(line.outcome, detail or line.means, advice=line.advice, code=code)

@@ -1,0 +1,155 @@
+"""A fresh connection for every probe: resolve, connect, and TLS where asked, each a phase of its own.
+
+Rules:
+1. Addresses are tried in order, each once, each recorded; what counts is the last real answer of the remote.
+2. What stops us on this machine (no descriptors, no ports, a local ban, no route for the family) is never the
+   remote's fault.
+3. Nothing is reused: no pool, no cached name, no resumed session.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+import struct
+
+from probes._classify import failed
+from probes._outcome import Failed
+from probes._resolve import resolve
+from probes._tls import TlsSettings, context, facts, tls_failed, witness_chain
+from probes._trace import Trace
+
+OUR_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENONET})
+_LOST = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN})
+
+
+async def connect_socket(trace: Trace, host: str, port: int, ip: str = "any") -> socket.socket:
+    """A connected TCP socket, phases ``resolve`` and ``connect`` recorded. Raises Failed."""
+    addresses = await resolve(trace, host, ip)
+    tried: list[dict[str, object]] = []
+    verdict: Failed | None = None
+    try:
+        with trace.phase("connect"):
+            for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+                began = trace.elapsed_ms()
+                trace.peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+                try:
+                    # The last address has all the time there is: the deadline itself ends it.
+                    async with asyncio.timeout(trace.remaining() / left if left > 1 else None):
+                        sock = await _connect(address, port)
+                except OSError as error:
+                    reason = connect_failed(error, address, port)
+                    tried.append(
+                        {"address": trace.peer, "ms": round(trace.elapsed_ms() - began, 1), "error": str(reason)}
+                    )
+                    # An address that we cannot route to says nothing where another one was answered.
+                    if verdict is None or verdict.outcome.fault != "provider" or reason.outcome.fault == "provider":
+                        verdict = reason
+                else:
+                    tried.append({"address": trace.peer, "ms": round(trace.elapsed_ms() - began, 1)})
+                    return sock
+            raise verdict or failed("net", "connect", "unreachable", f"{host} has no address to connect to")
+    finally:
+        trace.witness("addresses", tried or [{"address": trace.peer}])
+
+
+async def _connect(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def connect_failed(error: OSError, address: str, port: int) -> Failed:
+    """The failure that this error of connecting means (docs/classification.md, phase connect)."""
+    where = f"{address} port {port}"
+    number = error.errno
+    if isinstance(error, ConnectionRefusedError):
+        return failed("net", "connect", "refused", f"connection refused by {where}", code=number)
+    if number in OUR_LIMITS:
+        return failed("net", "any", "no_descriptors", f"cannot open a connection: {error.strerror}", code=number)
+    if number in _FORBIDDEN:
+        return failed("net", "connect", "forbidden", f"this machine forbids a connection to {where}: {error.strerror}")
+    if number in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+        return failed("net", "connect", "no_family", f"this machine cannot use the family of {address}")
+    if number in _NO_ROUTE:
+        return failed("net", "connect", "unreachable", f"no route to {where}: {error.strerror}", code=number)
+    if isinstance(error, TimeoutError):
+        return failed("net", "connect", "deadline", f"no connection to {where} in time")
+    return failed("net", "connect", "reset", f"connection to {where} was lost: {error.strerror or error}", code=number)
+
+
+def lost(error: OSError | EOFError, protocol: str, phase: str) -> Failed:
+    """The failure that losing an established connection means."""
+    if isinstance(error, OSError) and error.errno in OUR_LIMITS:
+        return failed("net", "any", "no_descriptors", f"our own machine failed: {error.strerror}")
+    if isinstance(error, TimeoutError):
+        return failed("net", "any", "deadline", "the connection timed out below us: nothing was acknowledged")
+    return failed(protocol, phase, "reset", f"connection lost: {getattr(error, 'strerror', None) or error or 'closed'}")
+
+
+async def open_stream(
+    trace: Trace,
+    host: str,
+    port: int,
+    *,
+    ip: str = "any",
+    tls: TlsSettings | None = None,
+    alpn: str | None = None,
+    limit: int = 65_536,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connected stream, with a verified TLS handshake where ``tls`` is given (phase ``tls``). Raises Failed.
+
+    The caller closes it with ``writer.transport.abort()``: a probe never waits for a polite farewell.
+    """
+    sock = await connect_socket(trace, host, port, ip)
+    if tls is None:
+        return await asyncio.open_connection(sock=sock, limit=limit)
+    name = tls.server_name or host.strip("[]")
+    address, connected_port = sock.getpeername()[:2]
+    try:
+        with trace.phase("tls"):
+            reader, writer = await asyncio.open_connection(
+                sock=sock,
+                limit=limit,
+                ssl=context(tls, alpn),
+                server_hostname=name,
+                ssl_handshake_timeout=trace.remaining() + 60,
+            )
+            trace.tls = facts(writer.get_extra_info("ssl_object"), verified=tls.verify)
+    except ssl.SSLError as error:
+        verdict = tls_failed(trace, error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            await witness_chain(trace, address, connected_port, name)
+        raise verdict from None
+    except (ConnectionError, EOFError) as error:
+        raise failed("net", "any", "reset", f"connection lost in the TLS handshake: {error or 'closed'}") from None
+    except OSError as error:
+        raise lost(error, "net", "any") from None
+    finally:
+        # Whoever made no stream of it must not leave the socket open (the loop closes it on errors of its own).
+        if trace.tls is None:
+            sock.close()
+    return reader, writer
+
+
+def tcp_facts(trace: Trace, writer: asyncio.StreamWriter) -> None:
+    """Keeps the kernel's view of the connection: round-trip time, retransmissions (Linux tcp_info)."""
+    sock = writer.get_extra_info("socket")
+    if sock is None or not hasattr(socket, "TCP_INFO"):
+        return
+    try:
+        raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    except OSError:
+        return
+    # struct tcp_info: eight bytes of flags, then u32 fields; [15] is rtt in µs, [16] its variance, [23] total_retrans.
+    if len(raw) >= 104:
+        numbers = struct.unpack_from("24I", raw, 8)
+        trace.witness("tcp", {"rtt_us": numbers[15], "rttvar_us": numbers[16], "retransmits": numbers[23]})

@@ -1,0 +1,84 @@
+"""Types for the settings of a kind of probe.
+
+Every scalar of the configuration arrives as text; these types give it its meaning. A message of theirs follows
+file, line and column, so it says what is wrong and what to write instead.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_ms(value: Any) -> int:
+    """Milliseconds of a duration written as ``500ms``, ``60s``, ``5m``, ``2h`` or ``1d``; raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"\s*(\d+)\s*(ms|s|m|h|d)\s*", str(value))
+    if not match:
+        raise ValueError(f"{value!r} is not a duration; write a number and a unit, such as 500ms, 60s, 5m, 2h or 1d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _as_list(value: Any) -> Any:
+    """A single value stands for a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Duration = Annotated[int, BeforeValidator(duration_ms, json_schema_input_type=str), Field(ge=0)]
+"""A duration, in milliseconds; written as text with a unit."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+"""A TCP or UDP port."""
+
+Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_list)]
+"""One status code or a list of them."""
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""One string or a list of them."""
+
+
+def regex(value: Any) -> str:
+    """A regular expression that compiles; raises ValueError naming the fault and its position."""
+    try:
+        re.compile(str(value))
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+    return str(value)
+
+
+Regex = Annotated[str, BeforeValidator(regex)]
+"""A regular expression in Python's syntax, searched for (not anchored)."""
+
+
+def _beside(value: Any, info: ValidationInfo) -> Path:
+    """A file that can be read; a relative name stands beside the configuration (context ``base``)."""
+    path = Path((info.context or {}).get("base", "."), str(value))
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; name one that exists, relative to the configuration's folder")
+    return path
+
+
+LocalFile = Annotated[Path, BeforeValidator(_beside, json_schema_input_type=str)]
+"""An existing file, named relative to the configuration."""
+
+
+class Settings(BaseModel):
+    """A strict block of settings: unknown keys are refused, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+
+class ProbeTarget(Settings):
+    """The settings of one kind of probe. Subclasses add their own fields.
+
+    ``ip`` chooses the family: ``4`` or ``6`` only, or ``any`` (the addresses in the order the name gives them).
+    """
+
+    COSTS_MONEY: ClassVar[bool] = False
+    """True for kinds that send real messages: they need an interval of their own and a daily budget."""
+
+    ip: Annotated[str, Field(pattern="^(4|6|any)$", description="address family: 4, 6 or any")] = "any"

@@ -1,0 +1,130 @@
+"""Runs one probe: the absolute deadline, and the only place that catches everything.
+
+Rules:
+1. One deadline, held outside every library: a server that drips a byte a second cannot outlive it.
+2. Whatever goes wrong in here ends as a result. Only cancellation by the caller passes through.
+3. A fault of this process (a bug, no descriptors, a stalled loop) is the monitor's, never the provider's.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import probes
+from probes import _classify
+from probes._connect import OUR_LIMITS
+from probes._fields import ProbeTarget
+from probes._outcome import Failed, Fault, Outcome, Result
+from probes._redact import Redactor
+from probes._trace import Trace
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 0.05
+"""How long a probe that was told to stop may take to let go; after that it is left behind and its end is logged."""
+STALL_S = 0.25
+"""A probe that ended this much after its deadline, or lost this much to a stalled loop, proves nothing."""
+
+_left_behind: set[asyncio.Task[None]] = set()
+
+
+async def run(
+    kind: str,
+    target: ProbeTarget,
+    *,
+    timeout_s: float,
+    probe_id: str,
+    now_ms: int,
+    redactor: Redactor | None = None,
+    nameservers: tuple[str, ...] = (),
+    clock_suspect: bool = False,
+    stalled_s: Callable[[], float] = lambda: 0.0,
+) -> Result:
+    """Probes ``target`` once and says what was found; never raises but CancelledError.
+
+    ``timeout_s`` is the time from now to the deadline, ``stalled_s`` the seconds that this process has lost so far
+    to stalls of its loop (any monotone counter).
+    """
+    loop = asyncio.get_running_loop()
+    trace = Trace(
+        timeout_s=timeout_s,
+        probe_id=probe_id,
+        now_ms=now_ms,
+        redactor=redactor,
+        nameservers=nameservers,
+        clock_suspect=clock_suspect,
+    )
+    stalled_before = stalled_s()
+    failure: Failed | None = None
+    task = loop.create_task(_whole(probes.load(kind).probe(target, trace)))
+    try:
+        await asyncio.wait((task,), timeout=max(0.0, trace.deadline - loop.time()))
+        finished = task.done()
+        if not finished:
+            await _let_go(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if finished:
+        failure = _failure(trace, task)
+    else:
+        seconds = f"{timeout_s:g} s"
+        phase = trace.last_phase
+        failure = _classify.failed("net", phase, "deadline", f"no answer within {seconds}, in phase {phase}")
+    elapsed_ms = trace.elapsed_ms()
+    lost_s = max(stalled_s() - stalled_before, elapsed_ms / 1000 - timeout_s)
+    if failure is not None and failure.outcome.fault is not Fault.MONITOR and lost_s > STALL_S:
+        seen = f"our own process stood still for {lost_s:.1f} s; seen at the end: {failure.detail}"
+        failure = _classify.failed("net", "any", "stalled", seen)
+    return Result(
+        outcome=failure.outcome if failure else Outcome.OK,
+        detail=trace.redact(failure.detail) if failure else "",
+        advice=failure.advice if failure else "",
+        duration_ms=round(elapsed_ms),
+        phases=trace.phases(),
+        peer=trace.peer,
+        code=failure.code if failure and failure.code is not None else trace.code,
+        tls=trace.tls,
+        facts=trace.facts,
+        ids=trace.ids,
+        transcript=trace.transcript(),
+        evidence=trace.evidence,
+        probe_id=probe_id,
+    )
+
+
+async def _whole(probing: Any) -> None:
+    """The probe as a coroutine of our own, so that any awaitable will do."""
+    await probing
+
+
+async def _let_go(task: asyncio.Task[None]) -> None:
+    """Cancels a probe at its deadline and waits a moment; one that clings is watched until it ends."""
+    task.cancel()
+    await asyncio.wait((task,), timeout=GRACE_S)
+    if not task.done():
+        _left_behind.add(task)
+        task.add_done_callback(_ended_late)
+    elif not task.cancelled():
+        task.exception()
+
+
+def _ended_late(task: asyncio.Task[None]) -> None:
+    _left_behind.discard(task)
+    if not task.cancelled() and (error := task.exception()) and not isinstance(error, Failed):
+        log.warning("a probe failed after its deadline: %r", error)
+
+
+def _failure(trace: Trace, task: asyncio.Task[None]) -> Failed | None:
+    """What the finished task says: nothing, its own failure, or a fault of ours."""
+    if task.cancelled():
+        return _classify.failed("net", "any", "internal", "the probe was cancelled from within")
+    error = task.exception()
+    if error is None or isinstance(error, Failed):
+        return error
+    if isinstance(error, OSError) and error.errno in OUR_LIMITS:
+        return _classify.failed("net", "any", "no_descriptors", f"our own machine failed: {error.strerror}")
+    log.error("a probe raised %s in phase %s", type(error).__name__, trace.last_phase, exc_info=error)
+    name = type(error).__name__
+    return _classify.failed("net", "any", "internal", f"internal error in phase {trace.last_phase}: {name}")

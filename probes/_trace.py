@@ -1,0 +1,168 @@
+"""The record that a probe writes as it goes, so that a deadline in its middle loses nothing of it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from probes._outcome import Line, Phase, Scalar, TlsFacts
+from probes._redact import Redactor, nothing_to_hide
+
+TRANSCRIPT_BYTES = 16_384
+"""The most text that a transcript keeps; what comes after is counted, not kept."""
+LINE_BYTES = 2_048
+"""The most that one entry of a transcript keeps."""
+BODY_BYTES = 1_024
+"""How much of an answer's body is kept as evidence."""
+
+
+class Trace:
+    """What one probe does and sees: phases with times, transcript, peer, facts, the provider's ids.
+
+    ``deadline`` is an instant of the running loop's clock, ``now_ms`` the wall clock at the start in milliseconds,
+    ``nameservers`` the resolvers to ask (empty: the system's), ``clock_suspect`` true where our own clock may be wrong,
+    so that a certificate's dates prove nothing. Text is redacted when it is recorded: no secret
+    rests here.
+    """
+
+    __slots__ = (
+        "_kept",
+        "_lines",
+        "_loop",
+        "_phases",
+        "_redact",
+        "_stack",
+        "_started",
+        "clock_suspect",
+        "code",
+        "deadline",
+        "dropped",
+        "evidence",
+        "facts",
+        "ids",
+        "last_phase",
+        "nameservers",
+        "now_ms",
+        "peer",
+        "probe_id",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        probe_id: str,
+        now_ms: int,
+        redactor: Redactor | None = None,
+        nameservers: tuple[str, ...] = (),
+        clock_suspect: bool = False,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self.deadline = self._started + timeout_s
+        self.probe_id = probe_id
+        self.now_ms = now_ms
+        self.nameservers = nameservers
+        self.clock_suspect = clock_suspect
+        self._redact = redactor or nothing_to_hide()
+        self._phases: list[Phase] = []
+        self._stack: list[tuple[str, float]] = []
+        self.last_phase = "start"
+        self._lines: list[Line] = []
+        self._kept = 0
+        self.dropped = 0
+        self.peer: str | None = None
+        self.code: int | None = None
+        self.tls: TlsFacts | None = None
+        self.facts: dict[str, Scalar] = {}
+        self.ids: dict[str, str] = {}
+        self.evidence: dict[str, object] = {}
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the probe began."""
+        return (self._loop.time() - self._started) * 1000
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, never below 0."""
+        return max(0.0, self.deadline - self._loop.time())
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Times one step. A step that fails or is cut off by the deadline is recorded too."""
+        self.last_phase = name
+        self._stack.append((name, self._loop.time()))
+        try:
+            yield
+        except BaseException:
+            self._close()
+            raise
+        self._close()
+        if self._stack:
+            self.last_phase = self._stack[-1][0]
+
+    def _close(self) -> None:
+        name, began = self._stack.pop()
+        start_ms = round((began - self._started) * 1000, 3)
+        duration_ms = round((self._loop.time() - began) * 1000, 3)
+        self._phases.append(Phase(name=name, start_ms=start_ms, duration_ms=duration_ms))
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The steps so far, in the order in which they began; one still open ends now."""
+        while self._stack:
+            self._close()
+        return tuple(sorted(self._phases, key=lambda phase: phase.start_ms))
+
+    def sent(self, data: str | bytes) -> None:
+        """Records what we sent."""
+        self._record(">", data)
+
+    def received(self, data: str | bytes) -> None:
+        """Records what came back."""
+        self._record("<", data)
+
+    def note(self, text: str) -> None:
+        """Records a remark of ours, such as an address tried."""
+        self._record("*", text)
+
+    def _record(self, mark: str, data: str | bytes) -> None:
+        if self._kept >= TRANSCRIPT_BYTES:
+            self.dropped += len(data)
+            return
+        # Redact before cutting: a secret cut in half would no longer be recognised.
+        text = self._redact(printable(data[: LINE_BYTES * 4]))
+        if len(text) > LINE_BYTES:
+            text = f"{text[:LINE_BYTES]} … ({len(data)} in all)"
+        self._kept += len(text) + 1
+        self._lines.append(Line(at_ms=round(self.elapsed_ms(), 1), mark=mark, text=text))
+
+    def transcript(self) -> tuple[Line, ...]:
+        """The entries so far; a last note tells how much was left out, if any was."""
+        if not self.dropped:
+            return tuple(self._lines)
+        left_out = Line(at_ms=round(self.elapsed_ms(), 1), mark="*", text=f"{self.dropped} more bytes not kept")
+        return (*self._lines, left_out)
+
+    def fact(self, name: str, value: Scalar) -> None:
+        """Keeps a plain value under a name, for metrics and pages."""
+        self.facts[name] = self._redact(value) if isinstance(value, str) else value
+
+    def identify(self, name: str, value: str) -> None:
+        """Keeps what the provider calls this exchange (a request id, queue id, message id)."""
+        self.ids[name] = self._redact(printable(value))[:200]
+
+    def witness(self, name: str, value: object) -> None:
+        """Keeps evidence that is more than a scalar; it must be made of plain JSON values."""
+        self.evidence[name] = self._redact.deep(value)
+
+    def redact(self, text: str) -> str:
+        """The text without secrets, for details that quote the remote."""
+        return self._redact(text)
+
+
+def printable(data: str | bytes) -> str:
+    """Text for people: UTF-8 where it is, control and invalid bytes as escapes, line ends kept as ``\\n``."""
+    text = data if isinstance(data, str) else bytes(data).decode("utf-8", "backslashreplace")
+    text = text.replace("\r\n", "\n").rstrip("\n")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
