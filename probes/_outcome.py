@@ -108,7 +108,7 @@ class TlsFacts:
     verified: bool = True
 
 
-class Failed(Exception):  # noqa: N818 - not an error of ours: the field's word for a probe that did not succeed
+class Failed(Exception):
     """The service did not do what the probe asked. Raised by kinds, caught by ``probes._run``.
 
     Made by ``probes._classify.failed`` from a row of the one table; ``detail`` says what was seen in one sentence

@@ -52,7 +52,7 @@ def _wanted(address: str, ip: str) -> str:
 
 
 async def _lookup(trace: Trace, host: str, ip: str) -> list[str]:
-    if known := [a for a in _hosts(_HOSTS.stat().st_mtime_ns).get(host.lower().rstrip("."), ()) if _is(a, ip)]:
+    if known := [a for a in from_hosts(host) if _is(a, ip)]:
         trace.witness("resolver", {"source": str(_HOSTS), "addresses": known})
         return known
     resolver = resolver_for(trace.nameservers)
@@ -148,6 +148,11 @@ def _address(entry: str) -> tuple[str, int]:
 def servers(resolver: dns.asyncresolver.Resolver) -> list[str]:
     """The resolver's servers as text, for evidence."""
     return [str(server) for server in resolver.nameservers]
+
+
+def from_hosts(host: str) -> tuple[str, ...]:
+    """The addresses that /etc/hosts gives the name."""
+    return _hosts(_HOSTS.stat().st_mtime_ns).get(host.lower().rstrip("."), ())
 
 
 @lru_cache(maxsize=2)
