@@ -10,6 +10,7 @@ from tests.servers import no_skip
 
 pytest_plugins = [
     "tests.servers.certs",
+    "tests.servers.nginx",
 ]
 
 
