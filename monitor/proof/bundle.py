@@ -1,0 +1,360 @@
+"""Bundles: one file with everything that shows what a month was (docs/proof-format.md §6).
+
+The file begins with a signed note that lists each member with its digest and size, and goes on with the members' bytes
+in that order, and with nothing else. So every byte of the file is either signed text, or the signature, or under a digest.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from monitor.proof import merkle
+from monitor.proof.canonical import JSON, canonical, parse_canonical, sha256
+from monitor.proof.columns import Packed, inflate, pack
+from monitor.proof.keyring import Keyring
+from monitor.proof.ledger import COMMON, group_tag, rfc3339
+from monitor.proof.note import Note, NoteError, Signer, sign_note, signature_line
+from monitor.proof.segment import Rows, Segment
+
+FORMAT = "slaproof bundle 1"
+MAGIC = FORMAT.encode() + b"\n"
+_MEMBER = re.compile(r"([0-9a-f]{64}) (0|[1-9][0-9]{0,11}) ([a-z0-9][a-z0-9._/-]{0,80})")
+_INFLATED_MAX = 1 << 30
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be read or may not be built; ``place`` says where."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(why)
+        self.place = place
+
+
+# --- what a bundle is built from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The contents of one group in one entry, exactly as they were sealed."""
+
+    configs: tuple[bytes, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    events: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedHeartbeat:
+    """A heartbeat as the store keeps it."""
+
+    entry: bytes
+    leaves: tuple[bytes, ...]
+    first: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedEntry:
+    """An entry of the log as the store keeps it, with what is shown of it."""
+
+    entry: bytes
+    note: str
+    """Its checkpoint, signed."""
+    leaves: tuple[bytes, ...] = ()
+    """The leaf hashes of its tree; needed where anything of it is shown."""
+    shown: Mapping[str, Shown] = field(default_factory=dict)
+    """By group. Each of the common group and the contract's that the entry has must stand here."""
+    heartbeats: tuple[SealedHeartbeat, ...] | None = None
+    """The day's heartbeats; None: not opened, the entry's commitment alone stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """What a later revision changes."""
+
+    of: str
+    """SHA-256, in hex, of the revision before: the whole file."""
+    why: str
+    changes: tuple[str, ...] = ()
+    """What changed, in sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleInput:
+    """Everything that goes into a bundle."""
+
+    origin: str
+    contract: str
+    period: Mapping[str, JSON]
+    """As in the evaluation's answer: name, start, end, to, complete (arithmetic §9)."""
+    days: tuple[str, str]
+    """The first and the last UTC day that the evaluation looked at, sealed or not."""
+    made_at: int
+    secrets: Mapping[str, bytes]
+    """``group_secret`` of the common group and of the contract's."""
+    config: bytes
+    """The configuration's content under which the evaluation was made; sealed in one of the entries."""
+    before: merkle.Log
+    """The log before the first entry."""
+    before_note: str | None
+    """Its checkpoint, signed; None where it was empty."""
+    entries: tuple[SealedEntry, ...]
+    """Consecutive entries of the log: every one from the first day's on, supplements too."""
+    evaluation: JSON
+    """The answer of ``slaproof evaluate`` (arithmetic §9)."""
+    inputs: JSON
+    """The events that the evaluation was given, folded from the ledger's, in the form of arithmetic §9's events.yaml."""
+    statement: JSON = None
+    """What the statement prints; None where there is none."""
+    keys: Keyring
+    timestamps: Mapping[int, bytes] = field(default_factory=dict)
+    """RFC 3161 tokens over the signed checkpoints, by the log's size."""
+    revision: int = 1
+    amends: Amendment | None = None
+    pdf_signer: str | None = None
+    """SHA-256, in hex, of the certificate that will sign the statement; None for a bundle without a statement."""
+
+
+# --- building
+
+
+def build_bundle(given: BundleInput, signer: Signer) -> bytes:
+    """The bundle's bytes. Identical input gives identical bytes. BundleError if something does not fit together."""
+    members = _members(given)
+    text = head_text(given.origin, members)
+    return sign_note(text, signer).encode() + b"".join(members.values())
+
+
+def head_text(origin: str, members: Mapping[str, bytes]) -> str:
+    """The text at the head of a bundle, to be signed."""
+    lines = [f"{sha256(data).hex()} {len(data)} {name}\n" for name, data in members.items()]
+    return f"{FORMAT}\n{origin}\n{''.join(lines)}"
+
+
+def resign(data: bytes, signer: Signer) -> bytes:
+    """The same bundle with a head that fits its members, signed by ``signer``."""
+    container = read_container(data)
+    text = head_text(container.origin, container.members)
+    return (text + "\n" + signature_line(text, signer)).encode() + b"".join(container.members.values())
+
+
+def _members(given: BundleInput) -> dict[str, bytes]:
+    configs = _Pool()
+    events: list[bytes] = []
+    headers: list[bytes] = []
+    series: dict[tuple[str, str], list[Segment]] = {}
+    entries: list[JSON] = []
+    for sealed in given.entries:
+        head = parse_canonical(sealed.entry)
+        first_of = dict(head["groups"])
+        shown_list: list[JSON] = []
+        indices: list[int] = []
+        for name in (COMMON, given.contract):
+            shown = sealed.shown.get(name)
+            if shown is None:
+                continue
+            shown_list.append([name, [configs.index(c) for c in shown.configs], len(shown.segments), len(shown.events)])
+            for segment in sorted(shown.segments, key=lambda s: (s.target, s.location)):
+                headers.append(segment.header())
+                series.setdefault((segment.target, segment.location), []).append(segment)
+            events += shown.events
+            first = first_of[_tag(given, name, given.before.size + len(entries))]
+            count = 1 + len(shown.configs) + len(shown.segments) + len(shown.events)
+            indices += range(first, first + count)
+        proof = merkle.multiproof(sealed.leaves, indices) if indices else []
+        beats = None if sealed.heartbeats is None else [_beat(one, given.contract) for one in sealed.heartbeats]
+        entries.append(
+            {
+                "entry": sealed.entry.decode(),
+                "heartbeats": beats,
+                "proof": [one.hex() for one in proof],
+                "shown": shown_list,
+                "signatures": _signature_lines(sealed.note),
+            }
+        )
+    ledger = {
+        "before": {
+            "peaks": [peak.hex() for peak in given.before.peaks],
+            "signatures": None if given.before_note is None else _signature_lines(given.before_note),
+            "size": given.before.size,
+        },
+        "entries": entries,
+        "secrets": {name: given.secrets[name].hex() for name in (COMMON, given.contract)},
+    }
+    packed = {key: pack(_joined(parts), _step(parts)) for key, parts in series.items()}
+    ordered = sorted(packed)
+    about = {
+        "amends": None if given.amends is None else _amends(given.amends, given.revision),
+        "config": sha256(given.config).hex(),
+        "contract": given.contract,
+        "days": list(given.days),
+        "made": rfc3339(given.made_at),
+        "origin": given.origin,
+        "pdf_signer": given.pdf_signer,
+        "period": dict(given.period),
+        "revision": given.revision,
+    }
+    configs.index(given.config)
+    found = {
+        "about.json": _pretty(about),
+        "evaluation.json": _pretty(given.evaluation),
+        "inputs.json": _pretty(given.inputs),
+    }
+    if given.statement is not None:
+        found["statement.json"] = _pretty(given.statement)
+    found["keys.json"] = _pretty(given.keys.to_json())
+    found["config.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in configs.contents))
+    found["events.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in events))
+    found["ledger.json.z"] = _zipped(canonical(ledger))
+    found["segments.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in headers))
+    heads = [{**packed[key].head, "location": key[1], "target": key[0]} for key in ordered]
+    found["series.json.z"] = _zipped(canonical(heads))
+    for index, key in enumerate(ordered):
+        found[f"rows/{index:05d}.z"] = packed[key].data
+    tokens = {str(size): base64.b64encode(token).decode() for size, token in sorted(given.timestamps.items())}
+    found["timestamps.json.z"] = _zipped(canonical(tokens))
+    return found
+
+
+def _amends(amends: Amendment, revision: int) -> JSON:
+    if revision < 2:
+        raise BundleError("about.json", "an amendment has a revision of 2 or more")
+    return {"changes": list(amends.changes), "sha256": amends.of, "why": amends.why}
+
+
+def _tag(given: BundleInput, name: str, index: int) -> str:
+    return group_tag(given.secrets[name], index)
+
+
+def _beat(beat: SealedHeartbeat, contract: str) -> JSON:
+    head = parse_canonical(beat.entry)
+    first = [beat.first.get(name, -1) for name in (COMMON, contract)]
+    proof = merkle.multiproof(beat.leaves, [index for index in first if index >= 0])
+    return [head["at"], head["horizon"], head["leaves"], first, [one.hex() for one in proof]]
+
+
+def _signature_lines(note: str) -> str:
+    return note[len(Note.parse(note).text) + 1 :]
+
+
+def _joined(parts: Sequence[Segment]) -> Rows:
+    return Rows.of(row for part in parts for row in part.rows.rows())
+
+
+def _step(parts: Sequence[Segment]) -> int:
+    spans = [span.interval_ms for part in parts for span in part.plan]
+    return max(spans, key=spans.count, default=60_000)
+
+
+def _pretty(value: JSON) -> bytes:
+    canonical(value)  # no floats, nothing that two readers take differently
+    return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False).encode() + b"\n"
+
+
+def _zipped(data: bytes) -> bytes:
+    return zlib.compress(data, 9)
+
+
+class _Pool:
+    """Contents, each kept once."""
+
+    def __init__(self) -> None:
+        self.contents: list[bytes] = []
+        self._known: dict[bytes, int] = {}
+
+    def index(self, content: bytes) -> int:
+        """Where the content stands."""
+        if content not in self._known:
+            self._known[content] = len(self.contents)
+            self.contents.append(content)
+        return self._known[content]
+
+
+# --- reading
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A bundle's file taken apart; nothing is verified but its form."""
+
+    origin: str
+    note: Note
+    members: Mapping[str, bytes]
+    wrong: tuple[str, ...]
+    """Members whose bytes are not those that the head lists."""
+    trailing: int = 0
+    """How many bytes the file has beyond (more than 0) or short of its members."""
+
+
+def read_container(data: bytes) -> Container:
+    """Take the file apart. BundleError where its head cannot be read."""
+    if not data.startswith(MAGIC):
+        raise BundleError("head", "the file does not begin as a bundle does")
+    end = data.find(b"\n\n")
+    signature_end = data.find(b"\n", end + 2)
+    if end < 0 or signature_end < 0:
+        raise BundleError("head", "the head has no end")
+    try:
+        note = Note.parse(data[: signature_end + 1].decode())
+    except (NoteError, UnicodeDecodeError) as error:
+        raise BundleError("head", f"the head is not a signed note: {error}") from error
+    _, origin, *lines = note.text[:-1].split("\n")
+    members: dict[str, bytes] = {}
+    wrong = []
+    at = signature_end + 1
+    for line in lines:
+        match = _MEMBER.fullmatch(line)
+        if not match or match[3] in members:
+            raise BundleError("head", f"a line that lists no member: {line[:100]}")
+        size = int(match[2])
+        members[match[3]] = data[at : at + size]
+        if sha256(members[match[3]]).hex() != match[1]:
+            wrong.append(match[3])
+        at += size
+    return Container(origin, note, members, tuple(wrong), len(data) - at)
+
+
+def read_json(members: Mapping[str, bytes], name: str) -> JSON:
+    """A member's JSON. BundleError if it is missing or malformed."""
+    data = read_member(members, name)
+    try:
+        return json.loads(data, parse_float=_no_float, parse_constant=_no_float)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(name, f"not JSON: {error}") from error
+
+
+def read_lines(members: Mapping[str, bytes], name: str) -> list[bytes]:
+    """A member's lines, without their newlines. BundleError if it is missing or malformed."""
+    data = read_member(members, name)
+    if data and not data.endswith(b"\n"):
+        raise BundleError(name, "the last line has no end")
+    return data.split(b"\n")[:-1]
+
+
+def read_member(members: Mapping[str, bytes], name: str) -> bytes:
+    """A member's bytes, decompressed where its name ends in ``.z``. BundleError if it is missing or malformed."""
+    if name not in members:
+        raise BundleError(name, "the bundle has no such member")
+    try:
+        return inflate(members[name], _INFLATED_MAX) if name.endswith(".z") else members[name]
+    except ValueError as error:
+        raise BundleError(name, str(error)) from error
+
+
+def packed_series(members: Mapping[str, bytes]) -> list[Packed]:
+    """The series in the order of series.json. BundleError where a member is missing."""
+    heads = read_json(members, "series.json.z")
+    found = []
+    for index, head in enumerate(heads):
+        name = f"rows/{index:05d}.z"
+        if name not in members:
+            raise BundleError(name, "the bundle has no such member")
+        found.append(Packed(head, members[name]))
+    return found
+
+
+def _no_float(text: str) -> None:
+    raise ValueError(f"a number that is not an integer: {text}")
