@@ -140,7 +140,7 @@ async def open_stream(
     return reader, writer
 
 
-def tcp_facts(trace: Trace, writer: asyncio.StreamWriter) -> None:
+def tcp_facts(trace: Trace, writer: asyncio.StreamWriter | asyncio.BaseTransport) -> None:
     """Keeps the kernel's view of the connection: round-trip time, retransmissions (Linux tcp_info)."""
     sock = writer.get_extra_info("socket")
     if sock is None or not hasattr(socket, "TCP_INFO"):
