@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from monitor.errors import Refused
+
 if TYPE_CHECKING:
     from monitor.clock import Clock
     from monitor.sla.values import Observation
@@ -34,7 +36,7 @@ Scalar = str | int | float | bool | None
 T = TypeVar("T")
 
 
-class StoreError(Exception):
+class StoreError(Refused):
     """Something about the store; the text is a sentence for the operator."""
 
 
@@ -245,8 +247,8 @@ class Reader(Protocol):
     def span(self) -> Span | None:
         """First and last observation of all; None in an empty store."""
 
-    def version(self) -> str:
-        """Changes whenever something that is judged was added: the key of every cache of judgements."""
+    def version(self, start: int | None = None, end: int | None = None) -> str:
+        """Changes whenever something was added that may change a judgement of [start, end): the key of every cache."""
 
     def size_bytes(self) -> int:
         """The database on disk, with its write-ahead log."""
