@@ -1,0 +1,109 @@
+"""From what a probe found to what is kept of it. Pure but for compression."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from monitor.store import Row
+from probes._outcome import Outcome, Result
+
+
+def facts_of(result: Result) -> dict[str, Any]:
+    """The facts that are kept of every probe: peer, TLS, and what the kind itself notes."""
+    facts: dict[str, Any] = {}
+    if result.peer is not None:
+        facts["peer"] = result.peer
+    tls = result.tls
+    if tls is not None:
+        facts["tls_version"] = tls.version
+        facts["tls_cipher"] = tls.cipher
+        if tls.not_after is not None:
+            facts["cert_not_after"] = tls.not_after
+            facts["cert_subject"] = tls.subject
+            facts["cert_issuer"] = tls.issuer
+    if result.facts:
+        facts.update(result.facts)
+    return facts
+
+
+def row_of(
+    result: Result, *, at: int, target: str, location: str, scheduled: bool, online: Mapping[str, str] | None
+) -> Row:
+    """The row of one probe; a failed one takes its evidence along, with what the reference hosts said (``online``)."""
+    ok = result.outcome is Outcome.OK
+    return Row(
+        at=at,
+        target=target,
+        location=location,
+        scheduled=scheduled,
+        outcome=result.outcome.value,
+        duration_ms=result.duration_ms,
+        code=result.code,
+        detail=result.detail,
+        phases={phase.name: phase.duration_ms for phase in result.phases},
+        facts=facts_of(result),
+        ids=result.ids,
+        probe_id=result.probe_id,
+        evidence=None if ok else pack(evidence_of(result, online)),
+    )
+
+
+def as_offline(result: Result, hosts: Mapping[str, str]) -> Result:
+    """The same failure, seen while no reference host answered: this location's, and nobody else's."""
+    said = f"; {result.outcome.value}: {result.detail}" if result.detail else f"; {result.outcome.value}"
+    return replace(
+        result,
+        outcome=Outcome.OFFLINE,
+        detail=f"none of the {len(hosts)} reference hosts answered at that time{said}",
+        advice="this location had no network; the provider is not blamed",
+    )
+
+
+def evidence_of(result: Result, reference: Mapping[str, str] | None) -> dict[str, Any]:
+    """Everything about a result as JSON-able values; ``reference`` is what the reference hosts said."""
+    whole: dict[str, Any] = {
+        "outcome": result.outcome.value,
+        "detail": result.detail,
+        "advice": result.advice,
+        "duration_ms": result.duration_ms,
+        "code": result.code,
+        "peer": result.peer,
+        "phases": [[p.name, round(p.start_ms, 2), round(p.duration_ms, 2)] for p in result.phases],
+        "facts": dict(result.facts),
+        "ids": dict(result.ids),
+        "transcript": [[round(line.at_ms, 2), line.mark, line.text] for line in result.transcript],
+        "evidence": dict(result.evidence),
+        "probe_id": result.probe_id,
+    }
+    tls = result.tls
+    if tls is not None:
+        whole["tls"] = {
+            "version": tls.version,
+            "cipher": tls.cipher,
+            "not_before": tls.not_before,
+            "not_after": tls.not_after,
+            "subject": tls.subject,
+            "issuer": tls.issuer,
+            "names": list(tls.names),
+            "verified": tls.verified,
+        }
+    if reference is not None:
+        whole["reference_hosts"] = dict(reference)
+    return whole
+
+
+def pack(evidence: Mapping[str, Any]) -> bytes:
+    """Evidence as it is kept: canonical JSON, compressed."""
+    text = json.dumps(evidence, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    return zlib.compress(text.encode(), 6)
+
+
+def unpack(blob: bytes) -> dict[str, Any]:
+    """The evidence that `pack` wrote."""
+    found = json.loads(zlib.decompress(blob))
+    assert isinstance(found, dict)
+    return found
