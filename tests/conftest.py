@@ -10,7 +10,9 @@ from tests.servers import no_skip
 
 pytest_plugins = [
     "tests.servers.certs",
+    "tests.servers.dovecot",
     "tests.servers.nginx",
+    "tests.servers.postfix",
 ]
 
 

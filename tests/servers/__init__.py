@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -132,17 +133,23 @@ def answers(port: int, host: str = HOST) -> bool:
     return True
 
 
-def descendants(pid: int) -> list[int]:
-    """This process and all its living children, parents first."""
-    children: dict[int, list[int]] = {}
+def _living() -> Iterator[tuple[int, int, int]]:
+    """Every living process: its id, its parent's, its session's."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError):
-            # The name in brackets may hold anything; what follows the last bracket is "state ppid ...".
+            # The name in brackets may hold anything; what follows the last bracket is "state parent group session ...".
             fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
             if fields[0] not in ("Z", "X"):
-                children.setdefault(int(fields[1]), []).append(int(entry.name))
+                yield int(entry.name), int(fields[1]), int(fields[3])
+
+
+def descendants(pid: int) -> list[int]:
+    """This process and all its living children, parents first."""
+    children: dict[int, list[int]] = {}
+    for one, parent, _ in _living():
+        children.setdefault(parent, []).append(one)
     family, waiting = [], [pid]
     while waiting:
         one = waiting.pop(0)
@@ -238,29 +245,23 @@ class Process:
         child = self._child
         if child is None:
             return
-        family = descendants(child.pid) if child.poll() is None else []
-        for pid in family:
-            _signal(pid, signal.SIGCONT)
-        if family:
+        if child.poll() is None:
+            self.resume()
             _signal(child.pid, self._end_signal)
         try:
             child.wait(self._patience)
         except subprocess.TimeoutExpired:
-            family += [pid for pid in descendants(child.pid) if pid not in family]
-        for pid in family[1:]:
-            if self._is_mine(pid):
+            child.kill()
+            child.wait()
+        # Children may outlive their parent for a moment and hold its ports. The session, which began with the program,
+        # tells which processes are its children and no stranger's.
+        end = time.monotonic() + 5
+        while orphans := [pid for pid, _, session in _living() if session == child.pid]:
+            for pid in orphans:
                 _signal(pid, signal.SIGKILL)
-        if child.poll() is None:
-            _signal(child.pid, signal.SIGKILL)
-        child.wait()
+            assert time.monotonic() < end, f"cannot be ended: {orphans}"
+            time.sleep(0.002)
         self._child = None
-
-    def _is_mine(self, pid: int) -> bool:
-        # A process id could have been given to a stranger meanwhile; the session tells.
-        try:
-            return os.getsid(pid) == self.pid
-        except OSError:
-            return False
 
     def kill(self) -> None:
         """End the program at once, as a power cut would (SIGKILL)."""
@@ -356,3 +357,14 @@ def refused_port() -> Iterator[int]:
     port = free_port()
     assert not answers(port), f"something listens on {port}"
     yield port
+
+
+def short_folder(name: str) -> Path:
+    """A new folder with a short path that other users may pass through; the caller removes it.
+
+    For servers that change their user (pytest's own folders are closed to others) or whose sockets have long names (a
+    path of a socket has at most 107 bytes).
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"slaproof-{name}-", dir="/tmp"))
+    folder.chmod(0o711)
+    return folder
