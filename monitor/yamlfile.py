@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.errors import Refused
+
 MAX_BYTES = 4 << 20
 MAX_NODES = 200_000
 MAX_DEPTH = 50
@@ -40,7 +42,7 @@ class Problem:
         return f"{self.file}{place}: {self.message}"
 
 
-class Problems(Exception):  # noqa: N818  it carries problems and is not one
+class Problems(Refused):
     """Everything that is wrong in the files read, in their order."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -1,0 +1,272 @@
+"""Anyone's measurements from files: a results CSV to columns, and the files of ``slaproof evaluate`` put together.
+
+The reader is made for millions of rows: everything between the time and the duration of a row has few different
+values, so it is looked up whole, and a time is two look-ups, of its minute and of the rest.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from monitor.sla.evaluate import evaluate
+from monitor.sla.evaluation import Evaluation
+from monitor.sla.fields import nearest
+from monitor.sla.instants import parse_instant
+from monitor.sla.series import SCHEDULED, Observations, Series
+from monitor.sla.values import OUTCOME_CODES, OUTCOMES, Events
+from monitor.terms import load_events, read_targets, read_terms
+from monitor.yamlfile import Problem, Problems, load
+
+COLUMNS = ("at", "target", "location", "scheduled", "outcome", "duration_ms")
+"""The columns of a results file (arithmetic §1)."""
+
+_TRUTH = {"true": True, "false": False}
+_MOST_PROBLEMS = 20
+_STEP = 65_536
+
+Progress = Callable[[int], None]
+"""Told now and then how many bytes of the file have been read."""
+
+_Sink = tuple[Callable[[int], None], Callable[[int], None], int]
+
+
+class _Trouble(Exception):
+    """Something wrong in a row."""
+
+
+class _Quoted(Exception):
+    """The file is not of the plain kind that is read quickly."""
+
+
+class _Rows:
+    """Turns rows into columns and collects what is wrong, with the lines."""
+
+    def __init__(self, file: str, wanted: Collection[str] | None, into: Observations) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self._wanted = wanted
+        self._into = into
+        self._minutes: dict[str, int] = {}
+        self._tails: dict[str, int] = {}
+
+    def complain(self, line: int, message: str) -> None:
+        """Note a problem; raise Problems when there are enough of them."""
+        self.problems.append(Problem(self.file, line, 0, message))
+        if len(self.problems) >= _MOST_PROBLEMS:
+            raise Problems(self.problems)
+
+    def finish(self) -> None:
+        """Raise Problems if anything was wrong."""
+        if self.problems:
+            raise Problems(self.problems)
+
+    def sink(self, target: str, location: str, scheduled: str, outcome: str) -> _Sink | None:
+        """Give where such a row goes; None where its target is not wanted. Raises _Trouble."""
+        if self._wanted is not None and target not in self._wanted:
+            return None
+        code = OUTCOME_CODES.get(outcome)
+        if code is None:
+            near = nearest(outcome, OUTCOMES)
+            hint = f"did you mean '{near}'?" if near else f"write one of {', '.join(OUTCOMES)}"
+            raise _Trouble(f"unknown outcome '{outcome}': {hint}")
+        on_time = _TRUTH.get(scheduled.lower())
+        if on_time is None:
+            raise _Trouble(f"scheduled cannot be '{scheduled}': write true or false")
+        if not target or not location:
+            raise _Trouble("target and location must not be empty")
+        key = (target, location)
+        series = self._into.series.get(key)
+        if series is None:
+            series = self._into.series[key] = Series(target, location)
+        return series.at.append, series.code.append, code | (SCHEDULED if on_time else 0)
+
+    def instant(self, text: str) -> int:
+        """Give a row's time. Raises _Trouble."""
+        try:
+            at = parse_instant(text)
+        except ValueError as error:
+            raise _Trouble(f"bad time: {error}") from None
+        if text[16:17] == ":" and text[-1:] == "Z":
+            second = parse_instant("1970-01-01T00:00" + text[16:])
+            self._minutes[text[:16]] = at - second
+            self._tails[text[16:]] = second
+        return at
+
+    def duration(self, text: str) -> None:
+        """Check a row's duration; an empty one is unknown. Raises _Trouble."""
+        if text.strip() and not text.strip().isdecimal():
+            raise _Trouble(f"duration_ms cannot be '{text.strip()}': write whole milliseconds, 0 where unknown")
+
+    def quick(self, lines: Iterable[str], tell: Callable[[], None]) -> None:
+        """Take lines of the usual columns in the usual order, without quotes. Raises Problems."""
+        sinks: dict[str, _Sink | None] = {}
+        minutes, tails = self._minutes, self._tails
+        for number, line in enumerate(lines, 2):
+            at, _, rest = line.partition(",")
+            middle, _, duration = rest.rpartition(",")
+            try:
+                sink = sinks[middle]
+            except KeyError:
+                if '"' in line:
+                    raise _Quoted from None
+                fields = middle.split(",")
+                if len(fields) != 4:
+                    if line.strip():
+                        count = line.count(",") + 1
+                        self.complain(number, f"has {count} columns and not 6: {','.join(COLUMNS)}")
+                    continue
+                try:
+                    sink = sinks[middle] = self.sink(*fields)
+                except _Trouble as trouble:
+                    self.complain(number, str(trouble))
+                    continue
+            if sink is None:
+                continue
+            try:
+                when = minutes[at[:16]] + tails[at[16:]]
+            except KeyError:
+                if '"' in at:
+                    raise _Quoted from None
+                try:
+                    when = self.instant(at)
+                except _Trouble as trouble:
+                    self.complain(number, str(trouble))
+                    continue
+            if not duration.rstrip().isdigit():
+                try:
+                    self.duration(duration)
+                except _Trouble as trouble:
+                    self.complain(number, str(trouble))
+                    continue
+            sink[0](when)
+            sink[1](sink[2])
+            if not number % _STEP:
+                tell()
+
+    def general(self, reader: Iterator[list[str]], line: Callable[[], int], header: list[str]) -> None:
+        """Take rows of any order of columns, quoted or not. Raises Problems."""
+        places = [header.index(column) for column in COLUMNS]
+        width = len(header)
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != width:
+                self.complain(line(), f"has {len(row)} columns and the first line {width}")
+                continue
+            at, target, location, scheduled, outcome, duration = (row[place] for place in places)
+            try:
+                sink = self.sink(target, location, scheduled, outcome)
+                if sink is None:
+                    continue
+                when = self.instant(at)
+                self.duration(duration)
+            except _Trouble as trouble:
+                self.complain(line(), str(trouble))
+                continue
+            sink[0](when)
+            sink[1](sink[2])
+
+
+def _opened(raw: IO[bytes]) -> tuple[list[str], IO[str]]:
+    """Open a file from its start, unzipping where needed; give its first line's columns and the rest."""
+    zipped = raw.read(2) == b"\x1f\x8b"
+    raw.seek(0)
+    stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if zipped else raw
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    return next(csv.reader([text.readline()]), []), text
+
+
+def read_results(
+    path: Path,
+    into: Observations,
+    *,
+    wanted: Collection[str] | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Read a results file, plain or gzip, into columns.
+
+    Rows of targets not ``wanted`` are passed over (None: all are wanted). ``name`` is what messages call the file.
+    Raises Problems: a missing column, an unknown outcome, a bad time, each with its line.
+    """
+    shown = name if name is not None else str(path)
+    rows = _Rows(shown, wanted, into)
+    try:
+        with path.open("rb") as raw:
+
+            def tell() -> None:
+                if progress is not None:
+                    progress(raw.tell())
+
+            before = {key: len(series.at) for key, series in into.series.items()}
+            header, text = _opened(raw)
+            missing = [column for column in COLUMNS if column not in header]
+            if missing:
+                what = f"has no column {', '.join(missing)}: the first line must name {','.join(COLUMNS)}"
+                raise Problems([Problem(shown, 1, 0, what)])
+            try:
+                if tuple(header) != COLUMNS:
+                    raise _Quoted
+                rows.quick(text, tell)
+            except _Quoted:
+                # Start again by the book, without what was already taken.
+                for key, series in into.series.items():
+                    del series.at[before.get(key, 0) :], series.code[before.get(key, 0) :]
+                rows.problems.clear()
+                raw.seek(0)
+                reader = csv.reader(_opened(raw)[1])
+                rows.general(reader, lambda: reader.line_num + 1, header)
+            tell()
+    except (OSError, EOFError, zlib.error) as error:
+        raise Problems([Problem(shown, 0, 0, f"cannot be read: {error}")]) from error
+    except UnicodeDecodeError as error:
+        raise Problems([Problem(shown, 0, 0, "is not UTF-8: save the file as UTF-8")]) from error
+    except csv.Error as error:
+        raise Problems([Problem(shown, 0, 0, f"is not CSV: {error}")]) from error
+    rows.finish()
+
+
+def evaluate_files(
+    config: Path,
+    contract: str,
+    results: Iterable[Path],
+    events: Path | None,
+    *,
+    period: str,
+    now: int | None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge files of measurements, with no daemon and no database (arithmetic §9).
+
+    Raises Problems for what is wrong in the files, KeyError where the configuration has no such contract, and
+    PeriodError for a period that has not begun.
+    """
+    document = load(config)
+    section = document.data.get("contracts") if isinstance(document.data, dict) else None
+    problems: list[Problem] = []
+    if isinstance(section, dict) and section and contract not in section:
+        raise KeyError(contract)
+    terms = read_terms(document, config.parent, problems, only=contract)
+    targets = read_targets(document, terms, problems, only=contract)
+    known = load_events(events) if events is not None else Events()
+    if problems:
+        raise Problems(problems)
+    observations = Observations()
+    own = targets[contract]
+    names = {target.name for target in own}
+    done = 0
+
+    def tell(count: int) -> None:
+        if progress is not None:
+            progress(done + count)
+
+    for path in results:
+        read_results(path, observations, wanted=names, progress=tell)
+        done += path.stat().st_size
+    return evaluate(terms[contract], own, observations, known, period=period, now=now)
