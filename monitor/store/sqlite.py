@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from monitor.clock import Clock
-from monitor.store import StoreError, StoreRefused
+from monitor.store import StoreError, StoreRefused, ledger, outbox, pages, proofs, retention, tokens
 from monitor.store._reader import SqliteReader
 from monitor.store._writer import GATHER_S, SqliteWriter
 from monitor.times import iso, span
@@ -42,7 +42,9 @@ def migrations() -> list[Migrations]:
     """Every set of migrations, in the order in which they are applied."""
     from monitor.store import _schema
 
-    return [_schema.core]
+    return [
+        _schema.core, ledger.migrations, outbox.migrations, proofs.migrations, tokens.migrations, pages.migrations
+    ]  # fmt: skip
 
 
 class SqliteStore:
@@ -56,6 +58,13 @@ class SqliteStore:
         self._lock = lock
         self.reader = SqliteReader(path, partial(_connect_reading, path))
         self.writer = SqliteWriter(partial(_connect_writing, path), clock, queue_rows=queue_rows, gather_s=gather_s)
+        both = (self.writer, self.reader)
+        self.ledger = ledger.Ledger(*both)
+        self.outbox = outbox.Outbox(*both)
+        self.tokens = tokens.Tokens(*both)
+        self.proofs = proofs.Proofs(*both)
+        self.pages = pages.FeedPages(*both)
+        self.retention = retention.Retention(*both)
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
 

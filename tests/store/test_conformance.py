@@ -16,7 +16,8 @@ from tests.store.conftest import T0, row
 
 FAILED = row(
     60_000, outcome="server_error", scheduled=False, code=503, detail="503 Service Unavailable, after " + "x" * 200,
-    phases={"connect": 0.0, "first_byte": 9_000.5}, facts={"peer": "192.0.2.1:443", "body": {"kib": [1, 2.5, None, True]}},
+    phases={"connect": 0.0, "first_byte": 9_000.5},
+    facts={"peer": "192.0.2.1:443", "body": {"kib": [1, 2.5, None, True]}},
     ids={"x-request-id": "ü-1"}, probe_id="own-id", evidence=zlib.compress(b'{"transcript":[]}'),
 )  # fmt: skip
 
