@@ -79,6 +79,24 @@ class ProbeTarget(Settings):
     """
 
     COSTS_MONEY: ClassVar[bool] = False
-    """True for kinds that send real messages: they need an interval of their own and a daily budget."""
+    """True for kinds that always send real messages: they need an interval of their own and a daily budget."""
+
+    @property
+    def costs_money(self) -> bool:
+        """Whether a probe with these settings sends a real message. Kinds that do so only when asked override it."""
+        return self.COSTS_MONEY
+
+    @property
+    def daily_budget(self) -> int | None:
+        """The most probes that may run in a day (UTC), re-probes too; None where they cost nothing."""
+        return int(getattr(self, "budget", 0)) if self.costs_money else None
 
     ip: Annotated[str, Field(pattern="^(4|6|any)$", description="address family: 4, 6 or any")] = "any"
+
+
+class Paid(Settings):
+    """For kinds that can send real messages. Whoever runs the probes keeps the budget: a probe cannot count."""
+
+    budget: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=24, description="the most messages sent in a day (UTC)"
+    )
