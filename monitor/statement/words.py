@@ -492,11 +492,11 @@ class Speaker:
     def percent(self, text: str) -> str:
         """A percentage as this language writes it: with a thin space before the sign, and its own decimal mark."""
         bare = text.replace("%", "").strip()
-        return f"{bare.replace('.', ',') if self.language == 'de' else bare} %"
+        return f"{bare.replace('.', ',') if self.language == 'de' else bare}\u202f%"
 
     def number(self, value: int) -> str:
         """A whole number with its thousands set apart by a thin space."""
-        return f"{value:,}".replace(",", " ")
+        return f"{value:,}".replace(",", "\u202f")
 
     def span(self, ms: int) -> str:
         """A length of time."""
