@@ -35,10 +35,9 @@ def read_support(reading: Reading, data: Any, path: Path) -> tuple[tuple[Calenda
     names = (*given, ALWAYS)
     rules_path: Path = (*path, "rules")
     rows = reading.items(values.get("rules"), rules_path, what="rules")
-    severities = [row["severity"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("severity"), str)]
     rules = []
     for index, row in enumerate(rows):
-        rule = _rule(reading, row, (*rules_path, index), names, severities)
+        rule = _rule(reading, row, (*rules_path, index), names)
         if rule is not None:
             rules.append(rule)
     return tuple(calendars), tuple(rules)
@@ -122,7 +121,7 @@ def _hours(reading: Reading, data: Any, path: Path) -> tuple[int, int]:
     return start, end
 
 
-def _rule(reading: Reading, data: Any, path: Path, calendars: tuple[str, ...], severities: list[str]) -> Rule | None:
+def _rule(reading: Reading, data: Any, path: Path, calendars: tuple[str, ...]) -> Rule | None:
     if not isinstance(data, Mapping):
         reading.fault(path, "a rule must be a mapping: write {name: ..., severity: ..., milestone: ..., within: ...}")
         return None
@@ -138,10 +137,6 @@ def _rule(reading: Reading, data: Any, path: Path, calendars: tuple[str, ...], s
     accepts = _calendar(reading, values.get("accepts"), (*path, "accepts"), calendars, what="accepts")
     channels = reading.names(values.get("channels"), (*path, "channels"), what="channels", single=True)
     otherwise = reading.name(values.get("otherwise"), (*path, "otherwise"), what="otherwise")
-    if otherwise is not None and otherwise not in severities:
-        near = nearest(otherwise, severities)
-        hint = f"did you mean '{near}'?" if near else f"write {listing(dict.fromkeys(severities))}"
-        reading.fault((*path, "otherwise"), f"no rule has the severity '{otherwise}': {hint}")
     if otherwise is not None and values.get("channels") is None:
         reading.fault((*path, "otherwise"), "'otherwise' means nothing without 'channels'")
     if not all(complete) or severity is None or name is None or milestone is None or clock is None:
