@@ -26,10 +26,18 @@ def _duration(value: Any) -> int:
     return parse_duration(str(value))
 
 
-def _at_least_a_second(value: int) -> int:
-    if value < 1000:
-        raise ValueError("a second is the least: write 1s or more")
-    return value
+def _a_second_or_more(value: Any) -> int:
+    read = _duration(value)
+    if read < 1000:
+        raise ValueError(f"'{value}' is too short: write 1s or more")
+    return read
+
+
+def _some_time(value: Any) -> int:
+    read = _duration(value)
+    if read < 1:
+        raise ValueError(f"'{value}' leaves no time for an answer: write 1s or more")
+    return read
 
 
 def split_host_port(text: str) -> tuple[str, int]:
@@ -122,23 +130,17 @@ class TargetSettings(Settings):
     contract: Annotated[str | None, Field(description="the contract whose service this target watches")] = None
     service: Annotated[str | None, Field(description="which service of the contract")] = None
     interval: Annotated[
-        Annotated[Duration, BeforeValidator(lambda v: _at_least_a_second(_duration(v)))] | None,
+        Annotated[int, BeforeValidator(_a_second_or_more), _DURATION_SCHEMA] | None,
         Field(description="how often it is probed, from 1s; 60s where nothing is said"),
     ] = None
     timeout: Annotated[
-        Annotated[Duration, BeforeValidator(lambda v: _positive(_duration(v)))] | None,
+        Annotated[int, BeforeValidator(_some_time), _DURATION_SCHEMA] | None,
         Field(description="when an answer is too late; 10s, or nine tenths of an interval of 11s and less"),
     ] = None
     stale_after: Annotated[
         Duration | None, Field(description="how long a result says something about the service; twice the interval")
     ] = None
     reprobe: Annotated[Reprobe | None, Field(description="how a failure of this target is followed")] = None
-
-
-def _positive(value: int) -> int:
-    if value < 1:
-        raise ValueError("no answer can come in no time: write 1s or more")
-    return value
 
 
 class Root(Settings):

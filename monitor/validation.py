@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -67,7 +68,7 @@ def _sentence(model: type[BaseModel], tree: object, detail: ErrorDetails) -> tup
         )
     value = _follow(tree, place)
     shown = f"'{value}'" if isinstance(value, str | int) else "this"
-    if value is None and kind not in ("value_error", "assertion_error"):
+    if value is None:
         return place, "nothing stands here: write a value, or take the key away", False
     return place, _of_kind(kind, shown, value, context, detail["msg"]), False
 
@@ -97,7 +98,11 @@ def _of_kind(kind: str, shown: str, value: object, ctx: Mapping[str, Any], said:
         what = "a list" if isinstance(value, list) else "a block of keys" if isinstance(value, Mapping) else shown
         return f"{what} stands where a text belongs: write one value"
     if kind == "string_pattern_mismatch":
-        return f"{shown} does not have the form wanted: {ctx.get('pattern')}"
+        pattern = str(ctx.get("pattern"))
+        choice = re.fullmatch(r"\^\((\w+(?:\|\w+)*)\)\$", pattern)
+        if choice:
+            return f"{shown} is not known here: {nearest(str(value), choice[1].split('|'))}"
+        return f"{shown} does not have the form wanted: {pattern}"
     if kind in ("string_too_short", "too_short"):
         return f"{shown} is too short: at least {ctx.get('min_length')} wanted"
     if kind in ("string_too_long", "too_long"):

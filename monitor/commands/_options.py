@@ -6,11 +6,14 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from monitor.errors import Refused
+
+if TYPE_CHECKING:
+    from monitor.config import Config
 
 SEARCH = (Path("slaproof.yaml"), Path("config/monitor.yaml"), Path("/etc/slaproof/monitor.yaml"))
 """Where a configuration is looked for when neither ``--config`` nor $SLAPROOF_CONFIG names one."""
@@ -56,6 +59,16 @@ def find_config(path: Path | None) -> Path:
     raise NoConfiguration(
         f"No configuration found (looked for {places}). Name one with --config, or let “slaproof init” write one."
     )
+
+
+def load_config(path: Path | None, *, secrets: Literal["needed", "optional"] = "optional") -> Config:
+    """Find and read the configuration; every problem in it is printed and ends the command with 1.
+
+    Only commands that probe need the secrets.
+    """
+    from monitor.config import load
+
+    return load(find_config(path), secrets=secrets)
 
 
 def echo_json(value: object) -> None:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from monitor.errors import Refused
 
+from monitor.errors import Refused
+
 if TYPE_CHECKING:
     from monitor.clock import Clock
     from monitor.sla.values import Observation

@@ -1,0 +1,56 @@
+"""After a start: which slots passed while nobody probed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.config import Config
+from monitor.slots import count_slots, slot_of
+from monitor.store import Gap, Reader
+
+_CHUNK_MS = 6 * 3_600_000
+
+
+def missed_while_away(
+    reader: Reader, config: Config, data: Mapping[str, Any], now: int
+) -> tuple[list[Gap], dict[str, int], bool]:
+    """The gaps since each target was last accounted for; from when on each goes on; and whether ``data`` is news.
+
+    The targets are those of the last ``config`` event: their slots were expected until now, whatever the configuration
+    says from now on. A daemon that died without a word (power, ``kill -9``) is no different from one that was stopped.
+    """
+    recorded = reader.events(kinds=["config"])
+    if not recorded:
+        return [], {}, True
+    last = recorded[-1]
+    gaps, cursors = [], {}
+    for name, known in last.data.get("targets", {}).items():
+        interval, offset = int(known["interval_ms"]), int(known["offset_ms"])
+        cursor = max(_accounted_until(reader, name, config.location, interval, offset, now, last.at), last.at)
+        slots = count_slots(cursor, now, interval, offset)
+        if slots:
+            end = now + (offset - now) % interval
+            gaps.append(
+                Gap(target=name, location=config.location, start=cursor, end=end, slots=slots, reason="not_running",
+                    detail="slaproof was not running")
+            )  # fmt: skip
+        cursors[name] = cursor
+    return gaps, cursors, dict(last.data) != dict(data)
+
+
+def _accounted_until(reader: Reader, name: str, location: str, interval: int, offset: int, now: int, since: int) -> int:
+    """The end of the last slot of a target that an observation or a gap accounts for; ``since`` if there is none."""
+    until = since
+    for gap in reader.gaps(since, now + interval, targets=[name], location=location):
+        if gap.slots:
+            until = max(until, gap.end)
+    end = now + interval
+    while end > until:
+        start = max(until, end - max(_CHUNK_MS, 2 * interval))
+        rows = reader.observations(start, end, targets=[name], location=location)
+        scheduled = [row.at for row in rows if row.scheduled]
+        if scheduled:
+            return max(until, slot_of(scheduled[-1], interval, offset) + interval)
+        end = start
+    return until
