@@ -8,11 +8,15 @@ import pytest
 
 from tests.servers import no_skip
 
+# In the order of their imports: pytest rewrites the assertions of what was not imported before.
 pytest_plugins = [
     "tests.servers.certs",
     "tests.servers.dovecot",
-    "tests.servers.nginx",
     "tests.servers.postfix",
+    "tests.servers.nginx",
+    "tests.servers.smpp_node",
+    "tests.servers.kannel",
+    "tests.servers.drive_smpp",
 ]
 
 
