@@ -1,7 +1,8 @@
 """Bundles: one file with everything that shows what a month was (docs/proof-format.md §6).
 
-The file begins with a signed note that lists each member with its digest and size, and goes on with the members' bytes
-in that order, and with nothing else. So every byte of the file is either signed text, or the signature, or under a digest.
+The file begins with a signed note that lists each member with its digest and size, and goes on with the bytes of the
+members in that order, and with nothing else. So every byte of the file is signed text, or the signature, or under a
+digest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from monitor.proof import merkle
 from monitor.proof.canonical import JSON, canonical, parse_canonical, sha256
 from monitor.proof.columns import Packed, inflate, pack
 from monitor.proof.keyring import Keyring
-from monitor.proof.ledger import COMMON, group_tag, rfc3339
+from monitor.proof.ledger import COMMON, day_start, group_tag, rfc3339
 from monitor.proof.note import Note, NoteError, Signer, sign_note, signature_line
 from monitor.proof.segment import Rows, Segment
 
@@ -106,7 +107,7 @@ class BundleInput:
     evaluation: JSON
     """The answer of ``slaproof evaluate`` (arithmetic §9)."""
     inputs: JSON
-    """The events that the evaluation was given, folded from the ledger's, in the form of arithmetic §9's events.yaml."""
+    """The events that the evaluation was given, folded from the ledger's, as arithmetic §9's events.yaml."""
     statement: JSON = None
     """What the statement prints; None where there is none."""
     keys: Keyring
@@ -165,7 +166,7 @@ def _members(given: BundleInput) -> dict[str, bytes]:
             count = 1 + len(shown.configs) + len(shown.segments) + len(shown.events)
             indices += range(first, first + count)
         proof = merkle.multiproof(sealed.leaves, indices) if indices else []
-        beats = None if sealed.heartbeats is None else [_beat(one, given.contract) for one in sealed.heartbeats]
+        beats = None if sealed.heartbeats is None else _beats(sealed.heartbeats, given.contract)
         entries.append(
             {
                 "entry": sealed.entry.decode(),
@@ -229,11 +230,19 @@ def _tag(given: BundleInput, name: str, index: int) -> str:
     return group_tag(given.secrets[name], index)
 
 
-def _beat(beat: SealedHeartbeat, contract: str) -> JSON:
-    head = parse_canonical(beat.entry)
-    first = [beat.first.get(name, -1) for name in (COMMON, contract)]
-    proof = merkle.multiproof(beat.leaves, [index for index in first if index >= 0])
-    return [head["at"], head["horizon"], head["leaves"], first, [one.hex() for one in proof]]
+def _beats(beats: Sequence[SealedHeartbeat], contract: str) -> JSON:
+    """Each heartbeat as steps from the one before: in a steady rhythm they are alike, and cost next to nothing."""
+    found: list[JSON] = []
+    before = 0
+    for beat in beats:
+        head = parse_canonical(beat.entry)
+        before = before or day_start(head["day"])
+        first = [beat.first.get(name, -1) for name in (COMMON, contract)]
+        proof = merkle.multiproof(beat.leaves, [index for index in first if index >= 0])
+        steps = [head["at"] - before, head["at"] - head["horizon"], head["leaves"]]
+        found.append([*steps, first, [one.hex() for one in proof]])
+        before = head["at"]
+    return found
 
 
 def _signature_lines(note: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from monitor.proof.canonical import sha256
 from monitor.proof.note import NoteError, strict_base64
 
 
@@ -20,10 +19,6 @@ class Checkpoint:
     def text(self) -> str:
         """The text to sign."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
-
-    def digest(self) -> bytes:
-        """SHA-256 of the text: what the next entry of the log names as ``previous``."""
-        return sha256(self.text().encode())
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:

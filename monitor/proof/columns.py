@@ -147,10 +147,17 @@ def _zigzag(number: int) -> int:
 
 
 def _deflate(parts: Sequence[Sequence[bytes]]) -> bytes:
-    """The smallest zlib stream of a few tries. Noise packs best by Huffman's code alone, repetition by matching."""
-    candidates = []
-    for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY):
-        stream = zlib.compressobj(9, zlib.DEFLATED, 15, 9, strategy)
-        out = [stream.compress(plane) + stream.flush(zlib.Z_BLOCK) for column in parts for plane in column]
-        candidates.append(b"".join([*out, stream.flush()]))
-    return min(candidates, key=len)
+    """One zlib stream (RFC 1950) over all planes, each packed in the way that suits it best.
+
+    Noise packs best by Huffman's code alone, repetition by matching; so each plane is deflated by itself, up to a byte
+    boundary, and the pieces are put together.
+    """
+    checksum, out = 1, [b"\x78\xda"]
+    for plane in (plane for column in parts for plane in column):
+        checksum = zlib.adler32(plane, checksum)
+        candidates = []
+        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY):
+            stream = zlib.compressobj(9, zlib.DEFLATED, -15, 9, strategy)
+            candidates.append(stream.compress(plane) + stream.flush(zlib.Z_SYNC_FLUSH))
+        out.append(min(candidates, key=len))
+    return b"".join([*out, b"\x03\x00", checksum.to_bytes(4, "big")])

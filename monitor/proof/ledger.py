@@ -9,7 +9,7 @@ The rules that this file keeps:
 4. Groups stand in the order of their tags. The entry lists the tags; who holds a group's secret can tell whether the
    group has leaves in an entry, and nobody else can tell whose a tag is.
 5. The log is an RFC 6962 tree of entries: one for each day, without a day left out, and one for each supplement.
-   Each entry names the checkpoint before it, and each has a checkpoint of its own.
+   Each has a checkpoint of its own, whose root commits to every entry before it.
 6. Heartbeats of a day are a log of their own, whose head the day's entry commits to.
 """
 
@@ -163,10 +163,6 @@ class LogState:
         """The log's head."""
         return Checkpoint(self.origin, self.log.size, self.log.root())
 
-    def previous(self) -> str | None:
-        """The digest, in hex, that the next entry names; None for the first one."""
-        return self.checkpoint().digest().hex() if self.log.size else None
-
     def to_json(self) -> str:
         """For the store."""
         peaks = [peak.hex() for peak in self.log.peaks]
@@ -242,7 +238,6 @@ def _seal(state: LogState, day: str, groups: Sequence[Group], sealed_at: int, ex
             "day": day,
             "groups": tags,
             "leaves": len(leaves),
-            "previous": state.previous(),
             "root": merkle.root(leaves).hex(),
             "sealed": rfc3339(sealed_at),
         }
