@@ -94,6 +94,8 @@ class BundleInput:
     days: tuple[str, str]
     """The first and the last UTC day that the evaluation looked at, sealed or not."""
     made_at: int
+    now: int | None = None
+    """As known when the evaluation was made (arithmetic §9's ``--now``); None: as if every deadline were past."""
     secrets: Mapping[str, bytes]
     """``group_secret`` of the common group and of the contract's."""
     config: bytes
@@ -193,6 +195,7 @@ def _members(given: BundleInput) -> dict[str, bytes]:
         "contract": given.contract,
         "days": list(given.days),
         "made": rfc3339(given.made_at),
+        "now": None if given.now is None else rfc3339(given.now),
         "origin": given.origin,
         "pdf_signer": given.pdf_signer,
         "period": dict(given.period),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from monitor.proof.bundle import BundleError, Container, packed_series, read_json, read_lines
-from monitor.proof.canonical import JSON, parse_canonical
+from monitor.proof.canonical import JSON, parse_canonical, sha256
 from monitor.proof.columns import ColumnError, unpack
 from monitor.proof.segment import Row, Rows, Segment, parse_header
 
@@ -90,6 +90,13 @@ class Proven:
     def contract(self) -> str:
         """The contract's name in the configuration."""
         return str(self.about["contract"])
+
+    def config(self) -> JSON:
+        """The configuration under which the evaluation was made. BundleError if it is not there."""
+        for line in self.configs:
+            if sha256(line).hex() == self.about["config"]:
+                return parse_canonical(line)
+        raise BundleError("about.json: config", "the configuration of the evaluation is not in the bundle")
 
     def all_events(self) -> Iterator[JSON]:
         """The ledger's events that are shown, in the order of entry."""

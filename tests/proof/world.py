@@ -207,7 +207,7 @@ class World:
             "name": "2026-10", "start": rfc3339(self.start), "end": rfc3339(day_start(last) + DAY_MS),
             "to": rfc3339(day_start(last) + DAY_MS), "complete": True,
         }  # fmt: skip
-        values = dict(
+        values: dict = dict(  # noqa: C408
             origin=ORIGIN, contract="mailer", period=period, days=(self.first_day, last),
             made_at=day_start(last) + 3 * DAY_MS, secrets=self.secrets, config=self.config(), before=self.before,
             before_note=self.before_note, entries=tuple(self.entries), evaluation={}, inputs={}, statement=None,
