@@ -112,8 +112,27 @@ async def open_stream(
     sock = await connect_socket(trace, host, port, ip)
     if tls is None:
         return await asyncio.open_connection(sock=sock, limit=limit)
+    return await secure(trace, sock, host, tls, alpn=alpn, limit=limit)
+
+
+async def secure(
+    trace: Trace,
+    sock: socket.socket,
+    host: str,
+    tls: TlsSettings,
+    *,
+    alpn: str | None = None,
+    limit: int = 65_536,
+    direct: bool = True,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream over this connected socket, after a verified handshake for ``host`` (phase ``tls``). Raises Failed.
+
+    The socket is the stream's, or closed. With ``direct`` false the peer is not the server itself (a proxy), so no
+    second handshake can be made for evidence.
+    """
     name = tls.server_name or host.strip("[]")
-    address, connected_port = sock.getpeername()[:2]
+    address, port = sock.getpeername()[:2]
+    made = False
     try:
         with trace.phase("tls"):
             reader, writer = await asyncio.open_connection(
@@ -123,11 +142,12 @@ async def open_stream(
                 server_hostname=name,
                 ssl_handshake_timeout=trace.remaining() + 60,
             )
+            made = True
             trace.tls = facts(writer.get_extra_info("ssl_object"), verified=tls.verify)
     except ssl.SSLError as error:
         verdict = tls_failed(trace, error)
-        if isinstance(error, ssl.SSLCertVerificationError):
-            await witness_chain(trace, address, connected_port, name)
+        if direct and isinstance(error, ssl.SSLCertVerificationError):
+            await witness_chain(trace, address, port, name)
         raise verdict from None
     except (ConnectionError, EOFError) as error:
         raise failed("net", "any", "reset", f"connection lost in the TLS handshake: {error or 'closed'}") from None
@@ -135,7 +155,7 @@ async def open_stream(
         raise lost(error, "net", "any") from None
     finally:
         # Whoever made no stream of it must not leave the socket open (the loop closes it on errors of its own).
-        if trace.tls is None:
+        if not made:
             sock.close()
     return reader, writer
 

@@ -38,6 +38,7 @@ async def resolve(trace: Trace, host: str, ip: str = "any") -> list[str]:
         return await _lookup(trace, host, ip)
 
 
+@lru_cache(maxsize=4096)
 def _literal(host: str) -> str | None:
     try:
         return str(ipaddress.ip_address(host.strip("[]")))

@@ -40,11 +40,13 @@ async def run(
     nameservers: tuple[str, ...] = (),
     clock_suspect: bool = False,
     stalled_s: Callable[[], float] = lambda: 0.0,
+    transcripts: bool = True,
 ) -> Result:
     """Probes ``target`` once and says what was found; never raises but CancelledError.
 
     ``timeout_s`` is the time from now to the deadline, ``stalled_s`` the seconds that this process has lost so far
-    to stalls of its loop (any monotone counter).
+    to stalls of its loop (any monotone counter). With ``transcripts`` false a good probe's transcript and evidence
+    are not made: only those of a failure are kept anyway.
     """
     loop = asyncio.get_running_loop()
     trace = Trace(
@@ -54,6 +56,7 @@ async def run(
         redactor=redactor,
         nameservers=nameservers,
         clock_suspect=clock_suspect,
+        thorough=transcripts,
     )
     stalled_before = stalled_s()
     failure: Failed | None = None
@@ -77,6 +80,7 @@ async def run(
     if failure is not None and failure.outcome.fault is not Fault.MONITOR and lost_s > STALL_S:
         seen = f"our own process stood still for {lost_s:.1f} s; seen at the end: {failure.detail}"
         failure = _classify.failed("net", "any", "stalled", seen)
+    kept = transcripts or failure is not None
     return Result(
         outcome=failure.outcome if failure else Outcome.OK,
         detail=trace.redact(failure.detail) if failure else "",
@@ -88,8 +92,8 @@ async def run(
         tls=trace.tls,
         facts=trace.facts,
         ids=trace.ids,
-        transcript=trace.transcript(),
-        evidence=trace.evidence,
+        transcript=trace.transcript() if kept else (),
+        evidence=trace.witnessed() if kept else {},
         probe_id=probe_id,
     )
 

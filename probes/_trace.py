@@ -1,6 +1,7 @@
 """The record that a probe writes as it goes, so that a deadline in its middle loses nothing of it."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ TRANSCRIPT_BYTES = 16_384
 """The most text that a transcript keeps; what comes after is counted, not kept."""
 LINE_BYTES = 2_048
 """The most that one entry of a transcript keeps."""
+_LINE_ENDS = {ord("\n"): None, ord("\t"): None}
 BODY_BYTES = 1_024
 """How much of an answer's body is kept as evidence."""
 
@@ -20,18 +22,19 @@ class Trace:
 
     ``deadline`` is an instant of the running loop's clock, ``now_ms`` the wall clock at the start in milliseconds,
     ``nameservers`` the resolvers to ask (empty: the system's), ``clock_suspect`` true where our own clock may be wrong,
-    so that a certificate's dates prove nothing. Text is redacted when it is recorded: no secret
-    rests here.
+    so that a certificate's dates prove nothing. Whatever leaves it (transcript, facts, ids, evidence) is redacted; the
+    transcript only when it is asked for, since most probes succeed and nobody reads theirs. ``thorough`` is false
+    where nobody will: what then is evidence only need not be looked at in a probe that goes well.
     """
 
     __slots__ = (
         "_kept",
         "_lines",
-        "_loop",
         "_phases",
         "_redact",
         "_stack",
         "_started",
+        "_timeout_s",
         "clock_suspect",
         "code",
         "deadline",
@@ -44,6 +47,7 @@ class Trace:
         "now_ms",
         "peer",
         "probe_id",
+        "thorough",
         "tls",
     )
 
@@ -56,19 +60,22 @@ class Trace:
         redactor: Redactor | None = None,
         nameservers: tuple[str, ...] = (),
         clock_suspect: bool = False,
+        thorough: bool = True,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
-        self.deadline = self._started + timeout_s
+        # The loop's own clock stands still while a callback runs, and uvloop's counts whole milliseconds.
+        self._started = time.monotonic()
+        self._timeout_s = timeout_s
+        self.deadline = asyncio.get_running_loop().time() + timeout_s
         self.probe_id = probe_id
         self.now_ms = now_ms
         self.nameservers = nameservers
         self.clock_suspect = clock_suspect
+        self.thorough = thorough
         self._redact = redactor or nothing_to_hide()
         self._phases: list[Phase] = []
         self._stack: list[tuple[str, float]] = []
         self.last_phase = "start"
-        self._lines: list[Line] = []
+        self._lines: list[tuple[float, str, str | bytes, int]] = []
         self._kept = 0
         self.dropped = 0
         self.peer: str | None = None
@@ -80,17 +87,17 @@ class Trace:
 
     def elapsed_ms(self) -> float:
         """Milliseconds since the probe began."""
-        return (self._loop.time() - self._started) * 1000
+        return (time.monotonic() - self._started) * 1000
 
     def remaining(self) -> float:
         """Seconds until the deadline, never below 0."""
-        return max(0.0, self.deadline - self._loop.time())
+        return max(0.0, self._timeout_s - (time.monotonic() - self._started))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Times one step. A step that fails or is cut off by the deadline is recorded too."""
         self.last_phase = name
-        self._stack.append((name, self._loop.time()))
+        self._stack.append((name, time.monotonic()))
         try:
             yield
         except BaseException:
@@ -103,7 +110,7 @@ class Trace:
     def _close(self) -> None:
         name, began = self._stack.pop()
         start_ms = round((began - self._started) * 1000, 3)
-        duration_ms = round((self._loop.time() - began) * 1000, 3)
+        duration_ms = round((time.monotonic() - began) * 1000, 3)
         self._phases.append(Phase(name=name, start_ms=start_ms, duration_ms=duration_ms))
 
     def phases(self) -> tuple[Phase, ...]:
@@ -128,19 +135,22 @@ class Trace:
         if self._kept >= TRANSCRIPT_BYTES:
             self.dropped += len(data)
             return
-        # Redact before cutting: a secret cut in half would no longer be recognised.
-        text = self._redact(printable(data[: LINE_BYTES * 4]))
-        if len(text) > LINE_BYTES:
-            text = f"{text[:LINE_BYTES]} … ({len(data)} in all)"
-        self._kept += len(text) + 1
-        self._lines.append(Line(at_ms=round(self.elapsed_ms(), 1), mark=mark, text=text))
+        # More than is shown: a secret cut in half would no longer be recognised.
+        self._kept += min(len(data), LINE_BYTES) + 1
+        self._lines.append((time.monotonic(), mark, data[: LINE_BYTES * 4], len(data)))
 
     def transcript(self) -> tuple[Line, ...]:
-        """The entries so far; a last note tells how much was left out, if any was."""
-        if not self.dropped:
-            return tuple(self._lines)
-        left_out = Line(at_ms=round(self.elapsed_ms(), 1), mark="*", text=f"{self.dropped} more bytes not kept")
-        return (*self._lines, left_out)
+        """The entries so far, redacted; a last note tells how much was left out, if any was."""
+        lines = [self._line(*entry) for entry in self._lines]
+        if self.dropped:
+            lines.append(self._line(time.monotonic(), "*", f"{self.dropped} more bytes not kept", 0))
+        return tuple(lines)
+
+    def _line(self, at: float, mark: str, data: str | bytes, length: int) -> Line:
+        text = self._redact(printable(data))
+        if len(text) > LINE_BYTES:
+            text = f"{text[:LINE_BYTES]} … ({length} in all)"
+        return Line(at_ms=round((at - self._started) * 1000, 1), mark=mark, text=text)
 
     def fact(self, name: str, value: Scalar) -> None:
         """Keeps a plain value under a name, for metrics and pages."""
@@ -148,11 +158,19 @@ class Trace:
 
     def identify(self, name: str, value: str) -> None:
         """Keeps what the provider calls this exchange (a request id, queue id, message id)."""
-        self.ids[name] = self._redact(printable(value))[:200]
+        self.ids[name] = self._redact(printable(value[:1000]))[:200]
 
     def witness(self, name: str, value: object) -> None:
-        """Keeps evidence that is more than a scalar; it must be made of plain JSON values."""
-        self.evidence[name] = self._redact.deep(value)
+        """Keeps evidence that is more than a scalar; it must be made of plain JSON values. `witnessed` redacts it."""
+        self.evidence[name] = value
+
+    def witnessed(self) -> dict[str, object]:
+        """The evidence so far, redacted."""
+        return {name: self._redact.deep(value) for name, value in self.evidence.items()}
+
+    def conceal(self, secret: str) -> None:
+        """Hides a secret that only this probe knows, such as a token that the service gave it."""
+        self._redact = self._redact.also(secret)
 
     def redact(self, text: str) -> str:
         """The text without secrets, for details that quote the remote."""
@@ -163,6 +181,6 @@ def printable(data: str | bytes) -> str:
     """Text for people: UTF-8 where it is, control and invalid bytes as escapes, line ends kept as ``\\n``."""
     text = data if isinstance(data, str) else bytes(data).decode("utf-8", "backslashreplace")
     text = text.replace("\r\n", "\n").rstrip("\n")
-    if text.isprintable():
+    if text.translate(_LINE_ENDS).isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

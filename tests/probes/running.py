@@ -30,6 +30,16 @@ async def probe(
     )
 
 
+async def ask(kind: str, timeout: float = 5.0, *, secrets: Iterable[str] = (), **settings: Any) -> Result:
+    """The same, with the settings as keywords."""
+    return await probe(kind, settings, timeout=timeout, secrets=secrets)
+
+
+def told(result: Result) -> str:
+    """The transcript as text."""
+    return "\n".join(f"{line.mark} {line.text}" for line in result.transcript)
+
+
 def shown(result: Result) -> str:
     """The result as a person would read it, for messages of failing tests."""
     lines = [f"{result.outcome} after {result.duration_ms} ms, code {result.code}: {result.detail}"]
