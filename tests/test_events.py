@@ -13,6 +13,7 @@ from monitor.store import Event
 
 WINDOW = {"contract": "c", "start": "2026-10-05T01:00:00Z", "end": "2026-10-05T02:00:00Z"}
 AT = parse_instant("2026-10-05T01:00:00Z")
+LATER = "2026-10-05T03:00:00Z"
 EMERGENCY = {"announced": AT - 1000, "services": ["api"], "kind": "emergency"}
 HOUR = 3_600_000
 _count = iter(range(1000))
@@ -70,13 +71,11 @@ def test_a_ticket_gathers_what_it_reached_and_when_it_waited():
 def test_a_correction_replaces_or_withdraws_and_the_old_stays_visible():
     """What was corrected last stands; every version is there with its time of entry; as known before, the old stands."""
     first = entered(make("maintenance", {**WINDOW, "announced": "2026-10-05T01:30:00Z"}, source="feed:s"))
-    moved = entered(
-        correction(first, source="feed:s", why="moved", data={**first.data, "end": "2026-10-05T03:00:00Z"}), 100
-    )
+    moved = entered(correction(first, source="feed:s", why="moved", data={**first.data, "end": LATER}), 100)
     gone = entered(correction(first, source="cli", why="cancelled"), 200)
     assert (moved.kind, moved.corrects, moved.at) == ("correction", first.id, AT)
     stated = fold([first, moved], "c")
-    assert stated.events.maintenance[0].end == parse_instant("2026-10-05T03:00:00Z")
+    assert stated.events.maintenance[0].end == parse_instant(LATER)
     assert stated.statements[0].remarks[0].startswith("moved from 2026-10-05T01:00:00Z - 2026-10-05T02:00:00Z at ")
     assert stated.statements[0].remarks[1] == "declared only when it had begun"
     stated = fold([first, moved, gone], "c")

@@ -26,6 +26,7 @@ from monitor.errors import Refused
 
 if TYPE_CHECKING:
     from monitor.clock import Clock
+    from monitor.sla.series import Observations
     from monitor.sla.values import Observation
     from monitor.store.sqlite import SqliteStore
 
@@ -197,6 +198,11 @@ class Reader(Protocol):
         self, start: int, end: int, *, targets: Sequence[str] | None = None, location: str | None = None
     ) -> list[Observation]:
         """For the arithmetic: ordered by target, location, time."""
+
+    def columns(
+        self, start: int, end: int, *, targets: Sequence[str] | None = None, location: str | None = None
+    ) -> Observations:
+        """The same as columns, ten times as fast."""
 
     def neighbours(self, target: str, location: str, at: int, *, count: int = 1) -> tuple[list[Row], list[Row]]:
         """The `count` rows before `at` and those after it, each in order of time."""

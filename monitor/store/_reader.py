@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor.sla.values import Observation
+from monitor.sla.series import SCHEDULED, Observations
+from monitor.sla.series import Series as ColumnSeries
+from monitor.sla.values import OUTCOME_CODES, Observation
 from monitor.store import Event, Evidence, Gap, Row, Series, Span
 from monitor.store._codec import CODE_OF, NAME_OF, unpack
 from monitor.store._schema import DAY_MS
 
 _ROW = "SELECT o.series, o.at, o.kind, o.duration_ms, o.shared, o.phases, o.extra"
+_TO_COLUMN = bytes(
+    OUTCOME_CODES[NAME_OF[kind >> 1]] | (0 if kind & 1 else SCHEDULED) if kind >> 1 in NAME_OF else 255
+    for kind in range(256)
+)
+"""From the stored kind to the byte of `monitor.sla.series`."""
 _NO_FACTS: dict[str, Any] = {}
 
 
@@ -73,6 +81,23 @@ class SqliteReader:
                 )
             ]
         return found
+
+    def columns(
+        self, start: int, end: int, *, targets: Sequence[str] | None = None, location: str | None = None
+    ) -> Observations:
+        """The same as columns."""
+        made = Observations()
+        for number, (target, place) in self._chosen(targets, location):
+            found = self.query(
+                "SELECT at, kind FROM observations WHERE series = ? AND at >= ? AND at < ? ORDER BY at",
+                (number, start, end),
+            )
+            if found:
+                at, kinds = zip(*found, strict=True)
+                series = made.series[target, place] = ColumnSeries(target, place)
+                series.at = array("q", at)
+                series.code = bytearray(bytes(kinds).translate(_TO_COLUMN))
+        return made
 
     def rows(
         self,

@@ -234,3 +234,20 @@ async def test_a_backup_is_whole_while_writing_goes_on(open_store, tmp_path, clo
     copied = open_store(path=tmp_path / "copy.db")
     assert 3000 <= len(copied.reader.rows(T0, T0 + 99_999)) <= 5000
     assert sorted(p.name for p in tmp_path.iterdir() if "part" in p.name) == []
+
+
+async def test_columns_are_the_same_observations(store):
+    """The columns that the arithmetic works on say what the single observations say."""
+    from monitor.sla.series import Observations
+
+    rows = [
+        row(n * 10, target, location=place, outcome=name, scheduled=n % 3 > 0)
+        for n, name in enumerate(OUTCOMES) for target in "ab" for place in ("main", "far")
+    ]  # fmt: skip
+    await asyncio.gather(*[store.writer.put_row(one) for one in rows])
+    made = store.reader.columns(T0, T0 + 100, targets=["a"])
+    expected = Observations.of(store.reader.observations(T0, T0 + 100, targets=["a"]))
+    assert {key: (one.at, one.code) for key, one in made.series.items()} == {
+        key: (one.at, one.code) for key, one in expected.series.items()
+    }
+    assert len(made.series) == 2
