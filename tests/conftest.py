@@ -17,6 +17,11 @@ pytest_plugins = [
     "tests.servers.smpp_node",
     "tests.servers.kannel",
     "tests.servers.drive_smpp",
+    "tests.servers.bind",
+    "tests.servers.rbldnsd",
+    "tests.servers.prometheus",
+    "tests.servers.tsa",
+    "tests.servers.chromium",
 ]
 
 
