@@ -20,7 +20,8 @@ def describe(config: Config) -> Iterator[str]:
     yield f"Database      {config.storage}"
     yield f"Pages         http://{f'[{host}]' if ':' in host else host}:{port}/{_who_can_see(host)}"
     if config.reference_hosts:
-        yield f"Online        while one of {', '.join(config.reference_hosts)} answers; failures while none does are ours"
+        hosts = ", ".join(config.reference_hosts)
+        yield f"Online        while one of {hosts} answers; what fails while none does is our own fault"
     else:
         yield "Online        not known: without reference_hosts a failure of your own line counts as the provider's"
     if config.nameservers:

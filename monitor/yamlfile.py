@@ -14,8 +14,6 @@ from typing import Any
 
 from monitor.errors import Refused
 
-from monitor.errors import Refused
-
 MAX_BYTES = 4 << 20
 MAX_NODES = 200_000
 MAX_DEPTH = 50
