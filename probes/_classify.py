@@ -199,6 +199,21 @@ TABLE: tuple[Row, ...] = (
         "The operator refuses sender, text or number."),
     Row("net", "receipt", "deadline", O.UNDELIVERED, "accepted, but no receipt by the deadline",
         "The route is slow or broken; allow more time with timeout:."),
+    # --- delivery from end to end ---------------------------------------------------------------------------------
+    Row("delivery", "mailbox", "mailbox_failed", O.LOCAL, "our own mailbox or receiving port failed",
+        "It is no part of the service: check the settings under imap: or receive:."),
+    Row("delivery", "arrival", "not_arrived", O.UNDELIVERED, "accepted, but the message did not arrive in its time",
+        "Give the provider the queue id or message id that is kept with this probe; allow more time with timeout:."),
+    Row("delivery", "arrival", "not_delivered", O.UNDELIVERED, "accepted, but it came back: the way failed",
+        "The report of non-delivery is quoted."),
+    Row("delivery", "arrival", "bounced", O.REJECTED, "accepted, but it came back: the receiving side refused it",
+        "Check the address under to: and what the report says of our message."),
+    Row("delivery", "arrival", "junk", O.REJECTED, "delivered, but into the folder for junk",
+        "The receiving side distrusts sender or content; let it accept the probe's sender."),
+    Row("net", "arrival", "deadline", O.UNDELIVERED, "accepted, but the message did not arrive by the deadline",
+        "Give the provider the queue id or message id that is kept with this probe."),
+    Row("net", "mailbox", "deadline", O.LOCAL, "our own mailbox did not open by the deadline",
+        "It is no part of the service: check the settings under imap: or receive:."),
 )  # fmt: skip
 
 _ROWS = {(row.protocol, row.phase, row.happened): row for row in TABLE}
