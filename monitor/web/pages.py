@@ -1,0 +1,62 @@
+"""The pages: each reads in a thread, and renders in the reader's language."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from monitor.web import overview
+from monitor.web.access import Access
+from monitor.web.live import Live
+from monitor.web.ports import Source
+from monitor.web.render import html, language, page
+from monitor.web.routes import Route
+from monitor.web.words import Words
+
+T = TypeVar("T")
+
+
+class Pages:
+    """Handlers of everything that people look at."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.live = Live(source)
+        self._made: dict[tuple[object, ...], asyncio.Task[Any]] = {}
+
+    def routes(self) -> list[Route]:
+        """Every page."""
+        rows = [
+            ("/", self.overview, "overview: every contract and service"),
+            ("/live", self.live.stream, "server-sent events that tell pages to refresh"),
+        ]
+        return [Route(method="GET", path=p, access=Access.READ, handler=h, summary=s) for p, h, s in rows]
+
+    async def overview(self, request: web.Request) -> web.Response:
+        """Every contract and service."""
+        view = await self._once(("overview",), overview.build, self._source)
+        return await self._page(request, "overview.html", "overview", o=view, location=self._source.config().location)
+
+    async def _once(self, key: tuple[object, ...], build: Callable[..., T], *arguments: Any) -> T:
+        """Build what several readers ask for at the same moment only once."""
+        task = self._made.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._source.run(build, *arguments))
+            self._made[key] = task
+            task.add_done_callback(lambda _: self._made.pop(key, None))
+        result: T = await asyncio.shield(task)
+        return result
+
+    async def _page(
+        self, request: web.Request, template: str, section: str, *, live: bool = True, **values: Any
+    ) -> web.Response:
+        settings = self._source.settings()
+        words = Words(language(request, settings))
+        text = html(template, words, section=section, here=request.path_qs, settings=settings, live=live, **values)
+        response = page(text)
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        response.enable_compression()
+        return response

@@ -1,0 +1,73 @@
+"""A month in a store, made once for all tests of pages and API, and a client that asks the real application."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from monitor.store import open_store
+from monitor.web.app import make_app
+from monitor.web.ports import Source
+from monitor.web.settings import WebSettings
+from tests.fakes import FakeClock
+from tests.web.month import NOW, TARGETS, MonthJudge, Settled, fill, terms
+
+Client = TestClient
+
+
+def make_source(path: Path, clock: FakeClock, settings: WebSettings | None = None) -> Source:
+    """A source over a filled store; the test closes the reader by `closing`."""
+    store = open_store(path, "main", clock)
+    settled = Settled(contracts=terms(), targets=TARGETS)
+    return Source(
+        config=lambda: settled,  # type: ignore[arg-type, return-value]
+        settings=lambda: settings or WebSettings(),
+        reader=store.reader,
+        judge=MonthJudge(store.reader, settled, clock),
+        clock=clock,
+        run=store.run,
+        closing=store.close,
+    )
+
+
+@pytest.fixture(scope="session")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database."""
+    path = tmp_path_factory.mktemp("month") / "month.db"
+    fill(path).close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared(month: Path) -> Iterator[Source]:
+    """A source that nobody writes to, for a whole module."""
+    source = make_source(month, FakeClock(NOW))
+    yield source
+    source.closing()
+
+
+@pytest.fixture
+def own(month: Path, tmp_path: Path) -> Iterator[Source]:
+    """A source over a copy of its own."""
+    path = tmp_path / "own.db"
+    shutil.copy(month, path)
+    source = make_source(path, FakeClock(NOW))
+    yield source
+    source.closing()
+
+
+@pytest.fixture
+async def client(shared: Source) -> AsyncIterator[TestClient]:
+    """Asks the application from loopback."""
+    async with TestClient(TestServer(make_app(shared))) as client:
+        yield client
+
+
+def changed(source: Source, **fields: object) -> Source:
+    """The same source with other settings, tokens and so on."""
+    return replace(source, **fields)  # type: ignore[arg-type]

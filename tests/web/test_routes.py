@@ -1,0 +1,15 @@
+"""The table of routes says what is served, and who may call it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitor.web.app import table
+from monitor.web.routes import document
+
+PAGE = Path(__file__).parents[2] / "docs" / "routes.md"
+
+
+def test_the_page_of_routes_is_current() -> None:
+    """docs/routes.md is what the table says."""
+    assert PAGE.read_text(encoding="utf-8") == document(table(None)), "run: python -m monitor.web.routes"
