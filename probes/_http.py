@@ -13,13 +13,14 @@ import asyncio
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 from probes._about import user_agent
 from probes._answer import HEAD_LIMIT, Answer, Response
 from probes._classify import failed
 from probes._connect import connect_socket, lost, open_stream, secure, tcp_facts
+from probes._cookies import Cookies
 from probes._outcome import Failed, Fault
 from probes._tls import TlsSettings
 from probes._trace import BODY_BYTES, Trace
@@ -55,13 +56,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
-    """How requests are made: address family, TLS, a proxy, bounds, and how many redirects are followed."""
+    """How requests are made: address family, TLS, a proxy, bounds, how many redirects are followed, cookies."""
 
     ip: str = "any"
     tls: TlsSettings = field(default_factory=TlsSettings)
     proxy: Proxy | None = None
     max_body: int = MAX_BODY
     redirects: int = 0
+    cookies: Cookies | None = None
 
 
 async def fetch(trace: Trace, request: Request, ways: Ways) -> Response:
@@ -69,10 +71,12 @@ async def fetch(trace: Trace, request: Request, ways: Ways) -> Response:
 
     The status is not judged here: any well-formed answer is one.
     """
-    seen = {(request.method, request.url)}
+    seen = {_place(request, ways)}
     hops = 0
     while True:
-        response = await _exchange(trace, request, ways)
+        response = await _exchange(trace, _with_cookies(request, ways), ways)
+        if ways.cookies is not None:
+            _keep_cookies(trace, response, ways.cookies)
         if not ways.redirects or response.status not in _REDIRECTS:
             if hops:
                 trace.fact("redirects", hops)
@@ -81,11 +85,28 @@ async def fetch(trace: Trace, request: Request, ways: Ways) -> Response:
         request = _redirected(request, response)
         hops += 1
         trace.note(f"redirect {hops} to {request.url}")
-        if (request.method, request.url) in seen:
+        place = _place(request, ways)
+        if place in seen:
             raise failed("http", "redirect", "loop", f"redirected in a circle, back to {request.url}")
         if hops > ways.redirects:
             raise failed("http", "redirect", "too_many", f"more than {ways.redirects} redirects")
-        seen.add((request.method, request.url))
+        seen.add(place)
+
+
+def _place(request: Request, ways: Ways) -> tuple[object, ...]:
+    """Where a chain of redirects is: the same address with other cookies is another place."""
+    return request.method, request.url, ways.cookies.state() if ways.cookies is not None else None
+
+
+def _with_cookies(request: Request, ways: Ways) -> Request:
+    value = ways.cookies.header(parse(request.url)) if ways.cookies is not None else ""
+    return replace(request, headers=(*request.headers, ("Cookie", value))) if value else request
+
+
+def _keep_cookies(trace: Trace, response: Response, cookies: Cookies) -> None:
+    for name, value in response.headers:
+        if name == "set-cookie" and (secret := cookies.take(parse(response.url), value)) and len(secret) > 5:
+            trace.conceal(secret)
 
 
 def _redirected(request: Request, response: Response) -> Request:

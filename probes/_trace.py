@@ -172,6 +172,17 @@ class Trace:
         """Hides a secret that only this probe knows, such as a token that the service gave it."""
         self._redact = self._redact.also(secret)
 
+    def aside(self) -> "Trace":
+        """A trace for what serves this probe and is not the service: same deadline and secrets, a record of its own."""
+        return Trace(
+            timeout_s=self.remaining(),
+            probe_id=self.probe_id,
+            now_ms=self.now_ms,
+            redactor=self._redact,
+            nameservers=self.nameservers,
+            clock_suspect=self.clock_suspect,
+        )
+
     def redact(self, text: str) -> str:
         """The text without secrets, for details that quote the remote."""
         return self._redact(text)

@@ -117,6 +117,20 @@ class Expect(Settings):
     within: Duration | None = Field(default=None, description="the whole probe must take no longer than this")
 
 
+class Captured(Settings):
+    """Where a value stands in the answer: one of ``json`` (a JSONPath), ``regex`` (its first group), ``header``."""
+
+    json_: JsonPath | None = Field(default=None, alias="json")
+    regex: Regex | None = None
+    header: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Captured":
+        if sum(given is not None for given in (self.json_, self.regex, self.header)) != 1:
+            raise ValueError("write one of json, regex and header")
+        return self
+
+
 class WebTarget(ProbeTarget):
     """The settings of every kind that speaks HTTP."""
 
@@ -308,3 +322,19 @@ def equal(found: Any, wanted: str) -> bool:
 
 def _numbers(one: Any, two: Any) -> bool:
     return not isinstance(one, bool | str) and not isinstance(two, bool | str) and bool(one == two)
+
+
+def captured(where: Captured, response: Response) -> str | None:
+    """The value that stands there, as text; None where there is none."""
+    if where.header is not None:
+        return response.header(where.header)
+    if where.regex is not None:
+        match = re.search(where.regex, response.text())
+        return (match[1] if match.re.groups else match[0]) if match else None
+    try:
+        found = find(where.json_ or "", json.loads(response.text()))
+    except (ValueError, RecursionError):
+        return None
+    if not found or found[0] is None:
+        return None
+    return found[0] if isinstance(found[0], str) else json.dumps(found[0])

@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from monitor.errors import Refused
 
-from monitor.errors import Refused
-
 if TYPE_CHECKING:
     from monitor.clock import Clock
     from monitor.sla.series import Observations
@@ -257,6 +255,12 @@ class Reader(Protocol):
 
     def version(self, start: int | None = None, end: int | None = None) -> str:
         """Changes whenever something was added that may change a judgement of [start, end): the key of every cache."""
+
+    def events_version(self) -> str:
+        """Changes whenever an event was added; cheap."""
+
+    def removed(self, start: int, end: int, *, targets: Sequence[str]) -> dict[tuple[str, str, str], str]:
+        """(target, location, UTC day) whose observations were removed, to the bundle that holds them."""
 
     def size_bytes(self) -> int:
         """The database on disk, with its write-ahead log."""

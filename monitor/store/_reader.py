@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from monitor.sla.instants import write_instant
 from monitor.sla.series import SCHEDULED, Observations
 from monitor.sla.series import Series as ColumnSeries
 from monitor.sla.values import OUTCOME_CODES, Observation
@@ -285,6 +286,19 @@ class SqliteReader:
             (low, high),
         )[0]
         return f"{days}.{rows}.{gaps}.{events}"
+
+    def events_version(self) -> str:
+        """Changes whenever an event was added."""
+        return str(self.query("SELECT coalesce(max(seq), 0) FROM events")[0][0])
+
+    def removed(self, start: int, end: int, *, targets: Sequence[str]) -> dict[tuple[str, str, str], str]:
+        """(target, location, UTC day) whose observations were removed, to the bundle that holds them."""
+        found = self.query(
+            f"SELECT s.target, s.location, r.day, r.export FROM retention r JOIN series s ON s.id = r.series"
+            f" WHERE r.day >= ? AND r.day * {DAY_MS} < ? AND s.target IN ({_marks(targets)})",
+            (start // DAY_MS, end, *targets),
+        )
+        return {(target, place, write_instant(day * DAY_MS)[:10]): export for target, place, day, export in found}
 
     def size_bytes(self) -> int:
         """The database on disk, with its write-ahead log."""

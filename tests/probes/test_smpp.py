@@ -79,7 +79,8 @@ async def test_tls(ca_file: Path) -> None:
 
 STATUSES = [
     (0, 0x0E, "rejected"), (0, 0x0F, "rejected"), (0, 0x0D, "rejected"), (0, 0x05, "rejected"),
-    (0, 0x08, "server_error"), (0, 0x58, "throttled"), (0, 0x14, "throttled"), (0, 0x401, "rejected"), (0, 0xFF, "server_error"),
+    (0, 0x08, "server_error"), (0, 0x58, "throttled"), (0, 0x14, "throttled"), (0, 0x401, "rejected"),
+    (0, 0xFF, "server_error"),
     (1, 0x08, "server_error"), (1, 0x58, "throttled"), (1, 0x04, "rejected"),
 ]  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Messages out: what is wrong becomes conditions, conditions become messages, and those wait until delivered."""

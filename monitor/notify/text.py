@@ -1,0 +1,143 @@
+"""What a message says: what happened, since when, what it costs in budget, and where to look. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.times import short, span
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message in words: one line for a subject, and the lines of its body."""
+
+    subject: str
+    lines: tuple[str, ...]
+
+    @property
+    def body(self) -> str:
+        """The body as one text."""
+        return "\n".join(self.lines) + "\n"
+
+
+def compose(change: str, condition: Mapping[str, Any], at: int, link: str | None) -> Text:
+    """The words for one change of one condition (as JSON: kind, since, contract, service, facts, path)."""
+    kind, facts = condition["kind"], condition["facts"]
+    where = " ".join(part for part in (condition["contract"], condition["service"]) if part)
+    subject, lines = _SAY[kind](where, condition["since"], facts)
+    if change == "ended":
+        lasted = max(facts.get("ended", at) - condition["since"], 0)
+        subject = f"Over: {subject}"
+        lines = (f"Over since {short(facts.get('ended', at))} UTC, after {span(lasted // 1000 * 1000)}.", *lines)
+    elif change == "escalated":
+        subject = f"Still: {subject}"
+        lines = (f"Still standing after {span((at - condition['since']) // 1000 * 1000)}.", *lines)
+    elif change == "test":
+        subject = f"Test: {subject}"
+        lines = ("This is a test; nothing has happened.", *lines)
+    if budget := facts.get("budget"):
+        lines = (*lines, f"Error budget: {budget}.")
+    if link:
+        lines = (*lines, "", f"{link.rstrip('/')}{condition['path']}")
+    return Text(subject, lines)
+
+
+def together(texts: Sequence[Text]) -> Text:
+    """Several messages in one."""
+    if len(texts) == 1:
+        return texts[0]
+    lines: list[str] = []
+    for text in texts:
+        lines += [*([""] if lines else []), text.subject, "-" * min(len(text.subject), 72), *text.lines]
+    return Text(f"{texts[0].subject} (and {len(texts) - 1} more)", tuple(lines))
+
+
+_Said = tuple[str, tuple[str, ...]]
+
+
+def _outage(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    lines = [f"{where} is down since {short(since)} UTC."]
+    if facts.get("detail"):
+        lines.append(f"First seen: {facts['outcome']}: {facts['detail']}")
+    if facts.get("target"):
+        lines.append(f"Target: {facts['target']}")
+    if facts.get("counted"):
+        lines.append(f"Counted so far: {facts['counted']}.")
+    return f"{where} is down", tuple(lines)
+
+
+def _budget(where: str, facts: Mapping[str, Any], what: str) -> _Said:
+    return f"{where}: {what}", (f"{where}: {what} in {facts.get('period', 'this period')}.",)
+
+
+def _burn(where: str, facts: Mapping[str, Any], pace: str) -> _Said:
+    text = f"{where} burns its error budget {pace}"
+    return text, (f"{text}: {facts['rate']} times the allowed rate over {facts['window']}.",)
+
+
+def _certificate(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    name = where or facts["target"]
+    return (
+        f"Certificate of {name} ends in {facts['days']} days",
+        (f"The certificate that {facts['target']} shows ends at {facts['not_after']} UTC.",),
+    )
+
+
+def _claim(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    due = f"{facts['percent']} %" + (f", {facts['amount']} {facts['currency']}," if facts.get("amount") else "")
+    return (
+        f"Claim {where} {facts['period']} before {facts['deadline']} UTC",
+        (
+            f"A credit of {due} is due from {where} for {facts['period']}.",
+            f"It must be claimed before {facts['deadline']} UTC: slaproof claim {where} {facts['period']}",
+        ),
+    )
+
+
+def _ticket(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    return (
+        f"Ticket {facts['id']} of {where} is due at {facts['due']} UTC",
+        (f"By the rule {facts['rule']} the provider must have {facts['milestone']} by {facts['due']} UTC.",),
+    )
+
+
+def _offline(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    return (
+        f"The monitor at {facts['location']} is offline",
+        (
+            f"No reference host answers since {short(since)} UTC.",
+            "What fails meanwhile is not held against any provider, and is not seen either.",
+        ),
+    )
+
+
+def _clock(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    return (
+        f"The monitor's clock at {facts['location']} is wrong",
+        (f"It is off by {facts['offset']}. Set it (NTP): times in proofs depend on it.",),
+    )
+
+
+def _store(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    return (
+        f"The monitor at {facts['location']} cannot write its results",
+        (
+            f"Since {short(since)} UTC: {facts['error']}",
+            f"{facts['queued']} results wait in memory; {facts['dropped']} had to be dropped and will be gaps.",
+        ),
+    )
+
+
+_SAY = {
+    "outage": _outage,
+    "budget_half": lambda where, since, facts: _budget(where, facts, "half of the error budget is spent"),
+    "budget_spent": lambda where, since, facts: _budget(where, facts, "the error budget is spent, the promise broken"),
+    "burn_fast": lambda where, since, facts: _burn(where, facts, "fast"),
+    "burn_slow": lambda where, since, facts: _burn(where, facts, "slowly"),
+    "certificate": _certificate,
+    "claim_deadline": _claim,
+    "ticket_due": _ticket,
+    "monitor_offline": _offline,
+    "clock_wrong": _clock,
+    "store_failing": _store,
+}
