@@ -1,7 +1,7 @@
 """Anyone's measurements from files: a results CSV to columns, and the files of ``slaproof evaluate`` put together.
 
 The reader is made for millions of rows: everything between the time and the duration of a row has few different
-values, so it is looked up whole, and a time is two look-ups, of its minute and of the rest.
+values, so it is looked up whole, and a time is three look-ups: its hour, its second in it, and the rest.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class _Rows:
         self.problems: list[Problem] = []
         self._wanted = wanted
         self._into = into
-        self._minutes: dict[str, int] = {}
-        self._tails: dict[str, int] = {}
+        self._hours: dict[str, int] = {}
+        self._seconds: dict[str, int] = {}
+        self._rests: dict[str, int] = {}
 
     def complain(self, line: int, message: str) -> None:
         """Note a problem; raise Problems when there are enough of them."""
@@ -92,10 +93,12 @@ class _Rows:
             at = parse_instant(text)
         except ValueError as error:
             raise _Trouble(f"bad time: {error}") from None
-        if text[16:17] == ":" and text[-1:] == "Z":
-            second = parse_instant("1970-01-01T00:00" + text[16:])
-            self._minutes[text[:16]] = at - second
-            self._tails[text[16:]] = second
+        if len(text) in (20, 24) and text[13] == ":" and text[-1] == "Z":
+            seconds = parse_instant(f"1970-01-01T00{text[13:19]}Z")
+            rest = at % 1000
+            self._hours[text[:13]] = at - seconds - rest
+            self._seconds[text[13:19]] = seconds
+            self._rests[text[19:]] = rest
         return at
 
     def duration(self, text: str) -> None:
@@ -106,7 +109,7 @@ class _Rows:
     def quick(self, lines: Iterable[str], tell: Callable[[], None]) -> None:
         """Take lines of the usual columns in the usual order, without quotes. Raises Problems."""
         sinks: dict[str, _Sink | None] = {}
-        minutes, tails = self._minutes, self._tails
+        hours, seconds, rests = self._hours, self._seconds, self._rests
         for number, line in enumerate(lines, 2):
             at, _, rest = line.partition(",")
             middle, _, duration = rest.rpartition(",")
@@ -129,7 +132,7 @@ class _Rows:
             if sink is None:
                 continue
             try:
-                when = minutes[at[:16]] + tails[at[16:]]
+                when = hours[at[:13]] + seconds[at[13:19]] + rests[at[19:]]
             except KeyError:
                 if '"' in at:
                     raise _Quoted from None

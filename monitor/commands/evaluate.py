@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.clock import SystemClock
 from monitor.commands._options import config_option, find_config, json_option
 from monitor.errors import Refused
 from monitor.sla.instants import parse_instant
@@ -84,7 +83,10 @@ def evaluate(
     from monitor.evaluate import evaluate_files
 
     path = find_config(config_path)
-    now = SystemClock().now_ms() if now is None else now
+    if now is None:
+        from monitor.clock import SystemClock
+
+        now = SystemClock().now_ms()
     with ExitStack() as stack:
         try:
             evaluation = evaluate_files(

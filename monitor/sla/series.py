@@ -100,20 +100,30 @@ class Observations:
 class SeriesLine:
     """A tidy series under a contract: its marks, its down observations, and the changes of its state."""
 
-    __slots__ = ("at", "code", "down_at", "down_code", "hold_ms", "location", "marks", "target", "turns")
+    __slots__ = (
+        "_confirm", "_run", "_series", "_table", "at", "code", "down_at", "down_code", "hold_ms", "location", "marks",
+        "target", "turns",
+    )  # fmt: skip
 
     def __init__(self, series: Series, table: bytes, confirm: int, hold_ms: int) -> None:
         self.target = series.target
         self.location = series.location
-        self.at = series.at
-        self.code = series.code
         self.hold_ms = hold_ms
-        self.marks = series.code.translate(table)
+        self._table = table
+        self._confirm = confirm
+        self._series = series
+        self._build()
+
+    def _build(self) -> None:
+        self.at = self._series.at
+        self.code = self._series.code
+        self.marks = self.code.translate(self._table)
         where = [match.start() for match in _DOWN.finditer(self.marks)]
         self.down_at: array[int] = array("q", map(self.at.__getitem__, where))
         self.down_code = bytearray(map(self.code.__getitem__, where))
-        self.turns = turns(self.at, self.marks, confirm, hold_ms)
+        self.turns = turns(self.at, self.marks, self._confirm, self.hold_ms)
         """The changes up to the last observation, without the end of its hold."""
+        self._run = len(self.marks) - len(self.marks.rstrip(b"dD"))
 
     def changes(self) -> Changes:
         """Give the whole line: after the last observation's hold the state is unknown."""
@@ -124,6 +134,50 @@ class SeriesLine:
     def down_outcome(self, index: int) -> str:
         """Give the outcome of the down observation of that index."""
         return OUTCOME_NAMES[self.down_code[index] & ~SCHEDULED]
+
+    def grow(self, at: int, code: int) -> bool:
+        """Take one more observation; tell whether it came in order.
+
+        In order it costs a constant time (a run that reaches ``confirm`` is gone over once more); one that is late,
+        or a second of the same instant, has the whole line built again.
+        """
+        series = self._series
+        in_order = not series.at or at > series.at[-1]
+        series.at.append(at)
+        series.code.append(code)
+        if not in_order:
+            series.tidy()
+            self._build()
+            return False
+        mark = self._table[code]
+        self.marks.append(mark)
+        state = _MARK_STATE[mark]
+        last = len(series.at) - 1
+        if state != DOWN:
+            self._run = 0
+            self._turn(last, state)
+            return True
+        self._run += 1
+        self.down_at.append(at)
+        self.down_code.append(code)
+        if self._run == self._confirm:
+            # The run is confirmed: what was taken as up since its first observation was down.
+            first = last - self._run + 1
+            while self.turns and self.turns[-1][0] >= series.at[first]:
+                self.turns.pop()
+            for index in range(first, last + 1):
+                self._turn(index, DOWN)
+        else:
+            self._turn(last, DOWN if self._run > self._confirm else UP)
+        return True
+
+    def _turn(self, index: int, state: int) -> None:
+        """Let the line be in ``state`` from that observation on; the hold before it may have ended meanwhile."""
+        at, turned = self.at, self.turns
+        if index and turned and turned[-1][1] != UNKNOWN and at[index] - at[index - 1] > self.hold_ms:
+            turned.append((at[index - 1] + self.hold_ms, UNKNOWN))
+        if state != (turned[-1][1] if turned else UNKNOWN):
+            turned.append((at[index], state))
 
 
 def confirmed(marks: bytes | bytearray, confirm: int) -> bytes | bytearray:
