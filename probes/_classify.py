@@ -238,6 +238,13 @@ TABLE: tuple[Row, ...] = (
         "Give the provider the queue id or message id that is kept with this probe."),
     Row("net", "mailbox", "deadline", O.LOCAL, "our own mailbox did not open by the deadline",
         "It is no part of the service: check the settings under imap: or receive:."),
+    # --- what surrounds a mail service ----------------------------------------------------------------------------
+    Row("mailauth", "any", "check_failed", O.WRONG_ANSWER, "the domain's records do not let its mail be trusted",
+        "Each check that fails is named with a sentence; correct the record in the DNS."),
+    Row("blocklist", "lookup", "listed", O.LISTED, "a sending address or domain is on a blocklist",
+        "Ask the provider for another address or for removal; the list says why."),
+    Row("blocklist", "lookup", "unusable", O.LOCAL, "a blocklist does not answer us, or answers what is no listing",
+        "Ask over a resolver of your own (nameservers:), register with the list, or take it out."),
 )  # fmt: skip
 
 _ROWS = {(row.protocol, row.phase, row.happened): row for row in TABLE}

@@ -4,11 +4,12 @@ Every scalar of the configuration arrives as text; these types give it its meani
 file, line and column, so it says what is wrong and what to write instead.
 """
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -39,6 +40,25 @@ Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_list)]
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 """One string or a list of them."""
+
+_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?$"
+
+
+def _addresses(value: tuple[str, ...]) -> tuple[str, ...]:
+    for text in value:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not an address; write one such as 192.0.2.1 or 2001:db8::1") from None
+    return value
+
+
+Domain = Annotated[str, StringConstraints(pattern=_NAME, max_length=253)]
+"""A domain name."""
+Domains = Annotated[tuple[Domain, ...], BeforeValidator(_as_list)]
+"""One domain name or a list of them."""
+Addresses = Annotated[Strings, AfterValidator(_addresses)]
+"""One IP address or a list of them."""
 
 
 def regex(value: Any) -> str:
