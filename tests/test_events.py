@@ -69,7 +69,7 @@ def test_a_ticket_gathers_what_it_reached_and_when_it_waited():
 
 
 def test_a_correction_replaces_or_withdraws_and_the_old_stays_visible():
-    """What was corrected last stands; every version is there with its time of entry; as known before, the old stands."""
+    """What was corrected last stands; every version is there with its time of entry."""
     first = entered(make("maintenance", {**WINDOW, "announced": "2026-10-05T01:30:00Z"}, source="feed:s"))
     moved = entered(correction(first, source="feed:s", why="moved", data={**first.data, "end": LATER}), 100)
     gone = entered(correction(first, source="cli", why="cancelled"), 200)
@@ -84,7 +84,8 @@ def test_a_correction_replaces_or_withdraws_and_the_old_stays_visible():
     assert one.withdrawn
     assert "withdrawn" in one.remarks
     assert [(v.event_id, v.entered_at, v.why) for v in one.versions] == [
-        (first.id, first.entered_at, ""), (moved.id, moved.entered_at, "moved"), (gone.id, gone.entered_at, "cancelled"),
+        (first.id, first.entered_at, ""), (moved.id, moved.entered_at, "moved"),
+        (gone.id, gone.entered_at, "cancelled"),
     ]  # fmt: skip
     back = entered(
         dataclasses.replace(correction(first, source="cli", why="not after all", data=WINDOW), corrects=gone.id), 300

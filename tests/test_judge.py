@@ -222,8 +222,8 @@ async def test_a_removed_month_is_not_judged_as_unseen(store, clock):
     await put(store, *minutes(T0 + DAY, 3))
     segment = SegmentRef(target="web-api", location="main", observations=3, sha256=b"")
     await store.ledger.append(
-        LedgerEntry(index=0, kind="day", day="2026-10-02", sealed_at=1, entry=b"", leaves=(), first={}, note="", state="",
-                    segments=(segment,))
+        LedgerEntry(index=0, kind="day", day="2026-10-02", sealed_at=1, entry=b"", leaves=(), first={}, note="",
+                    state="", segments=(segment,))
     )  # fmt: skip
     await store.retention.remove("web-api", "main", "2026-10-02", export="o.pdf", at=1)
     clock.set_ms(T0 + 40 * DAY)

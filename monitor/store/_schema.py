@@ -32,9 +32,9 @@ def append_only(table: str, *, unless: str | None = None) -> str:
     """
 
 
-def first_stands(table: str, *key: str) -> str:
-    """A trigger that passes over a row whose key is there: no INSERT OR REPLACE changes it, a repeat is harmless."""
-    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+def first_stands(table: str, *keys: tuple[str, ...]) -> str:
+    """A trigger that passes over a row one of whose unique keys is there: no INSERT OR REPLACE changes it."""
+    same = " OR ".join("(" + " AND ".join(f"{column} = NEW.{column}" for column in key) + ")" for key in keys)
     return f"""
     CREATE TRIGGER {table}_first_stands BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})
     BEGIN SELECT RAISE(IGNORE); END;
@@ -135,15 +135,15 @@ def m001_observations(db: Database) -> None:
         + append_only("gaps")
         + append_only("events")
         + append_only("retention")
-        + first_stands("meta", "key")
-        + first_stands("outcomes", "code")
-        + first_stands("series", "id")
-        + first_stands("shared", "id")
-        + first_stands("observations", "series", "at")
-        + first_stands("evidence", "series", "at")
-        + first_stands("gaps", "series", "start", '"end"', "reason")
-        + first_stands("events", "id")
-        + first_stands("retention", "series", "day"),
+        + first_stands("meta", ("key",))
+        + first_stands("outcomes", ("code",), ("name",))
+        + first_stands("series", ("id",), ("target", "location"))
+        + first_stands("shared", ("id",), ("hash",))
+        + first_stands("observations", ("series", "at"))
+        + first_stands("evidence", ("id",), ("series", "at"))
+        + first_stands("gaps", ("id",), ("series", "start", '"end"', "reason"))
+        + first_stands("events", ("seq",), ("id",))
+        + first_stands("retention", ("series", "day")),
     )
 
 
@@ -183,12 +183,16 @@ def m002_views(db: Database) -> None:
         ), runs AS (
             SELECT *, sum(down AND was_down IS NOT 1) OVER (PARTITION BY series ORDER BY at) AS run FROM marked
         )
-        SELECT s.target, s.location, {iso("min(r.at)")} AS start,
-            CASE WHEN max(r.next_at IS NULL) THEN NULL ELSE {iso("max(r.next_at)")} END AS "end",
-            (coalesce(max(r.next_at), max(r.at)) - min(r.at)) / 1000.0 AS seconds, count(*) AS failed_probes,
+        SELECT s.target, s.location, {iso("r.start")} AS start,
+            CASE WHEN r.open THEN NULL ELSE {iso("r.ended")} END AS "end",
+            (CASE WHEN r.open THEN r.last ELSE r.ended END - r.start) / 1000.0 AS seconds, r.failed_probes,
             (SELECT c.name FROM observations f JOIN outcomes c ON c.code = f.kind >> 1
-             WHERE f.series = r.series AND f.at = min(r.at)) AS outcome
-        FROM runs r JOIN series s ON s.id = r.series WHERE r.down GROUP BY r.series, r.run ORDER BY min(r.at);
+             WHERE f.series = r.series AND f.at = r.start) AS outcome
+        FROM (
+            SELECT series, min(at) AS start, max(at) AS last, max(next_at) AS ended, max(next_at IS NULL) AS open,
+                count(*) AS failed_probes
+            FROM runs WHERE down GROUP BY series, run
+        ) r JOIN series s ON s.id = r.series ORDER BY r.start;
 
         CREATE VIEW v_months AS
         SELECT strftime('%Y-%m', o.at / 1000, 'unixepoch') AS month, s.target, s.location, count(*) AS probes,

@@ -18,6 +18,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future as BlockingFuture
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -30,6 +32,8 @@ T = TypeVar("T")
 
 GATHER_S = 0.25
 """How long a row may wait for company; well within the second in which it must be durable."""
+RETRY_S = (0.1, 2.0)
+"""The first and the longest pause between tries while nothing can be written."""
 BATCH = 5_000
 EVIDENCE_BYTES = 64 * 1024 * 1024
 """How much evidence may wait; beyond it rows are kept without theirs."""
@@ -71,7 +75,7 @@ class SqliteWriter:
         *,
         queue_rows: int = 100_000,
         gather_s: float = GATHER_S,
-        retry_s: tuple[float, float] = (0.1, 2.0),
+        retry_s: tuple[float, float] = RETRY_S,
     ) -> None:
         """`connect` is called in the writer's own thread; `retry_s`: the first and the longest pause between tries."""
         self._connect = connect
@@ -191,6 +195,7 @@ class SqliteWriter:
         try:
             return future.result(timeout_s)
         except TimeoutError:
+            future.cancel()
             why = self._last_error or "the database answered too slowly"
             raise StoreError(f"This could not be written within {timeout_s:g} s: {why}.") from None
 
@@ -265,7 +270,7 @@ class SqliteWriter:
                 if problem is None:
                     rows.append(item.what)  # type: ignore[arg-type]
             for item in batch:
-                if isinstance(item.what, Row):
+                if isinstance(item.what, Row) or (item.loop is None and item.future.cancelled()):
                     continue
                 try:
                     value = inserter.one(item.what)
@@ -330,16 +335,14 @@ class SqliteWriter:
             inserter.close()
 
     def _keep(self, batch: list[_Item], error: BaseException) -> list[_Item]:
-        """What waits for the next try; changes of the repositories do not."""
-        kept: list[_Item] = []
-        refused: list[tuple[_Item, BaseException | None, Any]] = []
-        for item in batch:
-            if isinstance(item.what, Row | Gap | Event):
-                kept.append(item)
-            else:
-                refused.append((item, StoreError(f"Nothing can be written just now: {error}."), None))
-        self._settle(refused)
-        return kept
+        """What waits for the next try; changes of the repositories do not, in the batch or behind it."""
+        with self._cond:
+            behind = [item for item in self._items if not _waits(item)]
+            if behind:
+                self._items = deque(item for item in self._items if _waits(item))
+        refused = [item for item in batch if not _waits(item)] + behind
+        self._settle((item, StoreError(f"Nothing can be written just now: {error}."), None) for item in refused)
+        return [item for item in batch if _waits(item)]
 
     def _settle(self, results: Iterable[tuple[_Item, BaseException | None, Any]]) -> None:
         """Tell everybody, with one call into each loop."""
@@ -350,15 +353,21 @@ class SqliteWriter:
                     self._rows -= 1
             if item.loop is not None:
                 by_loop.setdefault(item.loop, []).append((item.future, error, value))  # type: ignore[arg-type]
-            elif error is not None:
-                item.future.set_exception(error)
-            else:
-                item.future.set_result(value)
+                continue
+            with suppress(InvalidStateError):  # who waited gave up meanwhile
+                if error is not None:
+                    item.future.set_exception(error)
+                else:
+                    item.future.set_result(value)
         for loop, answers in by_loop.items():
             try:
                 loop.call_soon_threadsafe(_resolve, answers)
             except RuntimeError:  # that loop has ended; nobody waits any more
                 log.debug("a loop ended before its %d writes were acknowledged", len(answers))
+
+
+def _waits(item: _Item) -> bool:
+    return isinstance(item.what, Row | Gap | Event)
 
 
 def _resolve(answers: list[tuple[asyncio.Future[Any], BaseException | None, Any]]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Migrations
 
 from monitor.store import StoreError
-from monitor.store._schema import DAY_MS, append_only, run
+from monitor.store._schema import DAY_MS, append_only, first_stands, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
@@ -76,7 +76,12 @@ def m001_ledger(db: Database) -> None:
         + append_only("ledger_segments")
         + append_only("ledger_heartbeats")
         + append_only("ledger_timestamps")
-        + append_only("ledger_witnessed"),
+        + append_only("ledger_witnessed")
+        + first_stands("ledger_entries", ("idx",))
+        + first_stands("ledger_segments", ("series", "day", "idx"))
+        + first_stands("ledger_heartbeats", ("day", "idx"))
+        + first_stands("ledger_timestamps", ("id",))
+        + first_stands("ledger_witnessed", ("ref", "witness")),
     )
 
 

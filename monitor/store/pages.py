@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Migrations
 
-from monitor.store._schema import append_only, run
+from monitor.store._schema import append_only, first_stands, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def m001_pages(db: Database) -> None:
             NULL, sha256 BLOB NOT NULL, body BLOB NOT NULL, UNIQUE (feed, url, at)
         ) STRICT;
         """
-        + append_only("feed_pages"),
+        + append_only("feed_pages")
+        + first_stands("feed_pages", ("id",), ("feed", "url", "at")),
     )
 
 

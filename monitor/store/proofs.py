@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Migrations
 
-from monitor.store._schema import append_only, run
+from monitor.store._schema import append_only, first_stands, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def m001_proofs(db: Database) -> None:
             PRIMARY KEY (contract, period, revision, language)
         ) STRICT, WITHOUT ROWID;
         """
-        + append_only("proofs"),
+        + append_only("proofs")
+        + first_stands("proofs", ("contract", "period", "revision", "language")),
     )
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from monitor.clock import Clock
 from monitor.store import StoreError, StoreRefused, ledger, outbox, pages, proofs, retention, tokens
 from monitor.store._reader import SqliteReader
-from monitor.store._writer import GATHER_S, SqliteWriter
+from monitor.store._writer import GATHER_S, RETRY_S, SqliteWriter
 from monitor.times import iso, span
 
 if TYPE_CHECKING:
@@ -51,13 +51,16 @@ class SqliteStore:
     """An open database of one location: `writer` and `reader` are the ports, the repositories stand beside them."""
 
     def __init__(
-        self, path: Path, location: str, clock: Clock, lock: int | None, *, queue_rows: int, gather_s: float
-    ) -> None:
+        self, path: Path, location: str, clock: Clock, lock: int | None, *, queue_rows: int, gather_s: float,
+        retry_s: tuple[float, float],
+    ) -> None:  # fmt: skip
         self.path = path
         self.location = location
         self._lock = lock
         self.reader = SqliteReader(path, partial(_connect_reading, path))
-        self.writer = SqliteWriter(partial(_connect_writing, path), clock, queue_rows=queue_rows, gather_s=gather_s)
+        self.writer = SqliteWriter(
+            partial(_connect_writing, path), clock, queue_rows=queue_rows, gather_s=gather_s, retry_s=retry_s
+        )
         both = (self.writer, self.reader)
         self.ledger = ledger.Ledger(*both)
         self.outbox = outbox.Outbox(*both)
@@ -79,6 +82,7 @@ class SqliteStore:
         create: bool = True,
         queue_rows: int = 100_000,
         gather_s: float = GATHER_S,
+        retry_s: tuple[float, float] = RETRY_S,
     ) -> SqliteStore:
         """See `monitor.store.open_store`."""
         if not path.exists() and not create:
@@ -90,7 +94,7 @@ class SqliteStore:
             _prepare(path, location, clock, held=lock is not None)
             if daemon:
                 _check_clock(path, clock)
-            return cls(path, location, clock, lock, queue_rows=queue_rows, gather_s=gather_s)
+            return cls(path, location, clock, lock, queue_rows=queue_rows, gather_s=gather_s, retry_s=retry_s)
         except sqlite3.DatabaseError as error:
             _let_go(lock)
             raise StoreRefused(f"{path} cannot be opened: {error}. {_hint(error)}") from error
