@@ -75,7 +75,7 @@ test: $(DEV)
 
 # --- checks ---------------------------------------------------------------------------------------------------------
 
-TYPED_TESTS := tests/conftest.py tests/servers
+TYPED_TESTS := tests/conftest.py tests/servers tests/system
 
 .PHONY: check
 check: $(DEV)

@@ -1,0 +1,5 @@
+"""slaproof as a part of a system."""
+
+from tests.servers import ROOT
+
+UNIT = ROOT / "deploy" / "systemd" / "slaproof.service"
