@@ -57,6 +57,10 @@ def load_keys(path: Path, *, public: Path | None = None) -> Keys:
         ring = Keyring.of(keys, notes, signer.name)
     except NoteError as error:
         raise KeyRefused(f"The history of keys {history} cannot be used: {error}.") from error
+    successor = path.with_name(path.name + ".new")
+    if any(rotation.old == signer.key for rotation in ring.rotations) and successor.exists():
+        # a rotation died between its note and the new key's taking its place: the note stands, so the new key signs
+        signer = _read_private(successor)
     if signer.key not in ring.keys:
         raise KeyRefused(
             f"The key {path} does not stand in its history {history}: one of the two is another monitor's."
@@ -134,8 +138,8 @@ def _read_private(path: Path) -> SeedSigner:
         raise KeyRefused(f"There is no key {path}. “slaproof key new” makes one.") from None
     except OSError as error:
         raise KeyRefused(f"The key {path} cannot be read: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise KeyRefused(f"The key {path} is not a plain file.")
         credential = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -143,7 +147,9 @@ def _read_private(path: Path) -> SeedSigner:
         allowed = 0o040 if credential and path.resolve().parent == Path(credential).resolve() else 0
         if found.st_mode & 0o077 & ~allowed:
             raise KeyRefused(f"Others can read the key {path}. Close it with: chmod 600 {path}")
-        text = file.read(_LONGEST)
+        text = os.read(descriptor, _LONGEST)
+    finally:
+        os.close(descriptor)
     try:
         return SeedSigner.parse(text.decode("ascii"))
     except (NoteError, UnicodeDecodeError) as error:

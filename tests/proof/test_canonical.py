@@ -25,9 +25,11 @@ values = st.recursive(
 
 def test_keys_stand_in_the_order_of_their_utf16_units() -> None:
     """The example of RFC 8785 §3.2.3, whose order is not that of code points."""
-    value = {"\u20ac": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh",
+    value = {"\u20ac": "Euro Sign", "\r": "Carriage Return",
+             "\ufb33": "Hebrew Letter Dalet With Dagesh",
              "1": "One",
-             "\U0001f600": "Emoji: Grinning Face", "\u0080": "Control", "\u00f6": "Latin Small Letter O With Diaeresis"}  # fmt: skip
+             "\U0001f600": "Emoji: Grinning Face", "\u0080": "Control",
+             "\u00f6": "Latin Small Letter O With Diaeresis"}  # fmt: skip
     order = ["Carriage Return", "One", "Control", "Latin Small Letter O With Diaeresis", "Euro Sign",
              "Emoji: Grinning Face", "Hebrew Letter Dalet With Dagesh"]  # fmt: skip
     assert list(json.loads(canonical(value)).values()) == order

@@ -1,0 +1,300 @@
+"""Verify a slaproof bundle or statement: python3 verify_bundle.py FILE [PUBLIC-KEY ...]
+
+Written from docs/proof-format.md alone, whose §8 gives the steps; needs only Python and `cryptography`. It leaves the
+evaluation as it is, and of timestamps and a PDF's signature it checks what they cover, not who made them.
+Ends with 0 for VALID, 1 for INVALID, 2 for VALID BUT.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import sys
+import zlib
+from bisect import bisect_left
+from datetime import datetime
+from itertools import accumulate
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+DAY, NEVER = 86_400_000, 1 << 60
+
+
+def need(condition, what, where):
+    if not condition:
+        raise ValueError(f"{what} [{where}]")
+
+
+def sha(data):
+    return hashlib.sha256(data).digest()
+
+
+def canon(value):  # the keys that are written here are plain ASCII, which sorts alike by any rule
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def ms(text):  # of an instant, or of the start of a day
+    return round(datetime.fromisoformat(text if "T" in text else f"{text}T00Z").timestamp() * 1000)
+
+
+def root_of(size, shown, proof):  # the root that a multiproof gives (§2)
+    rest = iter(proof)
+
+    def walk(low, high, inside):
+        if not inside:
+            return bytes.fromhex(next(rest))
+        if high - low == 1:
+            return shown[low]
+        middle = low + (1 << (high - low - 1).bit_length() - 1)
+        left = walk(low, middle, [i for i in inside if i < middle])
+        return sha(b"\x01" + left + walk(middle, high, [i for i in inside if i >= middle]))
+
+    found = walk(0, size, sorted(shown))
+    need(next(rest, None) is None and max(shown) < size, "a proof that does not fit", "proof")
+    return found
+
+
+class Log:  # a log from its peaks on (§5)
+    def __init__(self, origin, size, peaks):
+        self.origin, self.size, self.peaks = origin, size, [bytes.fromhex(peak) for peak in peaks]
+        need(size.bit_count() == len(peaks), "peaks that do not fit", "before")
+
+    def append(self, entry):
+        leaf, number = sha(b"\x00" + entry), self.size
+        while number & 1:
+            leaf, number = sha(b"\x01" + self.peaks.pop() + leaf), number >> 1
+        self.size, self.peaks = self.size + 1, [*self.peaks, leaf]
+
+    def root(self):
+        folded = [*accumulate(self.peaks[::-1], lambda right, left: sha(b"\x01" + left + right))]
+        return folded[-1] if folded else sha(b"")
+
+    def head(self):
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root()).decode()}\n"
+
+
+def unbase64(text, where):
+    data = base64.b64decode(text, validate=True)
+    need(base64.b64encode(data).decode() == text, "base64 with stray bits", where)
+    return data
+
+
+def parse_key(text):
+    name, ident, encoded = text.split("+", 2)
+    data = unbase64(encoded, "key")
+    need(data[0] == 1 and len(data) == 33 and sha(name.encode() + b"\n" + data)[:4].hex() == ident, "no key", text)
+    return name, data[1:]
+
+
+def signers(text, lines, keys, where):  # which of the keys signed the text (§2)
+    found = []
+    need(lines.endswith("\n"), "a signature line without an end", where)
+    for line in lines[:-1].split("\n"):
+        dash, name, encoded = line.split(" ")
+        data = unbase64(encoded, where)
+        need(dash == "—" and len(data) > 4, "no signature line", where)
+        for key in keys:
+            if key[0] == name and sha(name.encode() + b"\n\x01" + key[1])[:4] == data[:4]:
+                Ed25519PublicKey.from_public_bytes(key[1]).verify(data[4:], text.encode())
+                found.append(key)
+    return found
+
+
+class Keys:  # the history of keys (§5)
+    def __init__(self, data, origin):
+        self.keys, self.replaced, self.links, self.revoked = list(map(parse_key, data["keys"])), {}, [], {}
+        for text, lines in (note.rsplit("\n\n", 1) for note in data["notes"]):
+            what, by, one, two, last = text.split("\n")
+            pair = [parse_key(one), parse_key(two)] if what == "slaproof key rotation" else []
+            signed = signers(text + "\n", lines, pair or self.keys, "keys.json")
+            kind = set(signed) == set(pair) if pair else signed and what == "slaproof key revocation"
+            need(by == origin and kind, "a note that is none, or not signed as it must be", "keys.json")
+            if pair:
+                self.replaced[pair[0]] = min(ms(last), self.replaced.get(pair[0], NEVER))
+            else:
+                self.revoked[parse_key(one)] = ms(two)
+            self.links += [set(pair)]
+            self.keys += [key for key in pair if key not in self.keys]
+
+    def linked(self, found):
+        more = found.union(*(pair for pair in self.links if pair & found))
+        return found if more == found else self.linked(more)
+
+
+def rows_of(head, packed):  # the observations of a series: instants and lines (§6)
+    n, stream, at, columns = head["rows"], zlib.decompressobj(), 0, []
+    data = stream.decompress(packed)
+    need(stream.eof and not stream.unused_data and len(data) == n * sum(head["widths"]), "columns", head["target"])
+    for width in head["widths"]:
+        planes = [data[at + plane * n : at + (plane + 1) * n] for plane in range(width)]
+        columns.append([int.from_bytes(number, "little") for number in zip(*planes, strict=True)] if width else [0] * n)
+        at += width * n
+    slot, evidence, instants, lines = head["first"] - 1, dict(map(tuple, head["evidence"])), [], []
+    tails = [canon([*kind, None])[1:].decode() + "\n" for kind in head["kinds"]]
+    for number, (z, late, duration, kind) in enumerate(zip(*columns, strict=True)):
+        slot += 1 + (-(z + 1) // 2 if z % 2 else z // 2)
+        instants.append(slot * head["step"] + head["phase"] + late)
+        own = f"{canon([*head['kinds'][kind], evidence[number]])[1:].decode()}\n" if number in evidence else None
+        lines.append(f"[{instants[-1]},{duration},{own or tails[kind]}")
+    return instants, lines
+
+
+def bundle_in(pdf):  # the bundle attached to a PDF (§7)
+    for match in re.finditer(rb"/Type\s*/EmbeddedFile\b.*?stream\r?\n", pdf, re.DOTALL):
+        data = zlib.decompressobj().decompress(pdf[match.end() :]) if b"/FlateDecode" in pdf else b""
+        if data.startswith(b"slaproof bundle 1\n"):
+            return data
+    raise ValueError("the PDF has no bundle [PDF]")
+
+
+def check_pages(pdf, fingerprint):  # what the signature of a PDF covers, and that it names the certificate (§7)
+    match = re.search(rb"/ByteRange\s*\[\s*0 +(\d+) +(\d+) +(\d+)\s*\]", pdf)
+    need(match, "the pages are not signed", "PDF")
+    first, second, length = map(int, match.groups())
+    need(second + length == len(pdf), "something was added after the signature", "end of the PDF")
+    raw = bytes.fromhex(pdf[first + 1 : second - 1].decode())
+    digests = [hashlib.new(name, pdf[:first] + pdf[second:]).digest() for name in ("sha256", "sha384", "sha512")]
+    need(any(digest in raw for digest in digests), "the pages are not those that were signed", "PDF")
+    ends = ((i, i + 4 + int.from_bytes(raw[i + 2 : i + 4], "big")) for i in range(len(raw)) if raw[i] == 0x30)
+    need(fingerprint in [sha(raw[i:end]).hex() for i, end in ends], "another certificate than the bundle names", "PDF")
+
+
+def check_heartbeats(entry, beats, groups):  # each committed to a beginning of what the day sealed (§5)
+    log, at, day = Log("", 0, []), ms(entry["day"]), entry["day"]
+    for step, lag, leaves, firsts, proof in beats or ():
+        at, shown = at + step, {}
+        for (name, salt, segments, events), first in zip(groups, firsts, strict=False):
+            value = {"at": at, "day": day, "group": name, "kind": "heartbeat", "series": []}
+            for said, instants, lines in segments:
+                n = bisect_left(instants, at - lag)
+                value["series"].append([said["target"], said["location"], n, sha("".join(lines[:n]).encode()).hex()])
+            known = [one + b"\n" for one in events if json.loads(one)["entered_at"] < at - lag]
+            value["events"] = [len(known), sha(b"".join(known)).hex()]
+            shown |= {first: sha(b"\x00" + salt + sha(canon(value)))} if first >= 0 else {}
+        value = {"at": at, "day": day, "horizon": at - lag, "kind": "heartbeat", "leaves": leaves}
+        log.append(canon({**value, "root": root_of(leaves, shown, proof).hex()}))
+    need(beats is None or [log.size, log.root().hex()] == entry["heartbeats"], "other heartbeats", day)
+
+
+def verify(whole, known=()):  # what is missing, in words; raises whatever what is wrong makes Python raise
+    file = bundle_in(whole) if whole.startswith(b"%PDF") else whole
+    end = file.index(b"\n", file.index(b"\n\n") + 2) + 1
+    text, line = file[:end].decode().split("\n\n")
+    title, origin, *listed = text.split("\n")
+    need(title == "slaproof bundle 1" and line.count("\n") == 1, "no bundle", "head")
+    raw, data = {}, {}
+    for digest, size, name in (one.split(" ") for one in listed):
+        raw[name], end, stream = file[end : end + int(size)], end + int(size), zlib.decompressobj()
+        need(sha(raw[name]).hex() == digest, "a member is not the one that was signed", name)
+        data[name] = stream.decompress(raw[name]) if name.endswith(".z") else raw[name]
+        need(not name.endswith(".z") or (stream.eof and not stream.unused_data), "a broken stream", name)
+    need(end == len(file), "the file does not end with its last member", "end of the file")
+    about, evaluation, ledger = (json.loads(data[name]) for name in ("about.json", "evaluation.json", "ledger.json.z"))
+    keys = Keys(json.loads(data["keys.json"]), origin)
+    signed = signers(text + "\n", line, keys.keys, "head")
+    need(len(signed) == 1 and set(keys.keys) <= keys.linked({*signed}), "not signed by one key of the history", "head")
+    need(not known or {*map(parse_key, known)} & keys.linked({*signed}), "the key is not one that you know", "head")
+    need(ms(about["made"]) < keys.revoked.get(signed[0], NEVER), "the key had been revoked", "head")
+    heads, events, configs = (data[f"{name}.jsonl.z"].split(b"\n")[:-1] for name in ("segments", "events", "config"))
+    packed = enumerate(json.loads(data["series.json.z"]))
+    series = {(one["target"], one["location"]): rows_of(one, raw[f"rows/{i:05d}.z"]) for i, one in packed}
+    tokens, before = json.loads(data["timestamps.json.z"]), ledger["before"]
+    log = Log(origin, before["size"], before["peaks"])
+    need(not log.size or signers(log.head(), before["signatures"], keys.keys, "before"), "not signed", "before")
+    used, days, stamped, parts, ids, in_force = dict.fromkeys(series, 0), [], set(), {}, set(), []
+    for one in ledger["entries"]:
+        entry, index = json.loads(one["entry"]), log.size
+        day, kind, sealed, place = entry["day"], entry["kind"], ms(entry["sealed"]), f"{entry['day']}, entry {index}"
+        log.append(one["entry"].encode())
+        by = (signers(log.head(), one["signatures"], keys.keys, place) or [None])[0]
+        in_use = sealed <= keys.replaced.get(by, NEVER) and sealed < keys.revoked.get(by, NEVER)
+        need(by and in_use, "not signed by a key that was in use", place)
+        turn = not days or ms(day) == ms(days[-1]) + DAY if kind == "day" else days and day <= days[-1]
+        need(turn and sealed >= ms(day) + DAY and (kind == "day" or entry["why"]), "a day out of turn", place)
+        days += [day] if kind == "day" else []
+        if token := tokens.pop(str(log.size), ""):
+            stamp = sha(f"{log.head()}\n{one['signatures']}".encode())
+            need(stamp in base64.b64decode(token), "a timestamp of something else", place)
+            stamped.add(day)
+        firsts = dict(entry["groups"])
+        need(sorted(firsts.items()) == [tuple(one) for one in entry["groups"]], "groups out of order", place)
+        ends, shown, groups, due = [*list(firsts.values())[1:], entry["leaves"]], {}, [], set()
+        for name in ("", about["contract"]):
+            secret = bytes.fromhex(ledger["secrets"][name])
+            salt = hmac.digest(secret, f"salt\n{day}".encode(), "sha256")[:16]
+            tag = hmac.digest(secret, f"tag\n{index}".encode(), "sha256")[:8].hex()
+            mine = [group for group in one["shown"] if group[0] == name]
+            need(len(mine) == (tag in firsts), "what was sealed is not what is shown", place)
+            for _, numbers, many, told in mine:
+                taken, heads, evs, events = heads[:many], heads[many:], events[:told], events[told:]
+                segments, digests = [], [sha(configs[number]) for number in numbers]
+                for line in taken:
+                    said = json.loads(line)
+                    key = said["target"], said["location"]
+                    start, used[key] = used[key], used[key] + said["rows"]
+                    at, lines = (column[start : used[key]] for column in series[key])
+                    where = f"{day}, {key[0]} from {key[1]}"
+                    need(canon(said) == line and len(at) == said["rows"] and said["day"] == day, "a header", where)
+                    slots = sum(max(0, -((a + (phase - a) % step - z) // step)) for a, z, step, phase in said["plan"])
+                    counted = (
+                        slots == said["expected"] and sum(json.loads(line)[2] for line in lines) == said["scheduled"]
+                    )
+                    need(counted and (said["kind"] == "segment") == (kind == "day"), "a header that miscounts", where)
+                    inside = (
+                        said["plan"][0][0] <= at[0] <= at[-1] < said["plan"][-1][1] if at and said["plan"] else True
+                    )
+                    need(inside and at == sorted(at), "observations out of order or of the plan", where)
+                    segments.append((said, at, lines))
+                    parts.setdefault((day, *key), []).append(said)
+                    digests.append(sha(line + b"\n" + "".join(lines).encode()))
+                digests += [sha(event) for event in evs]
+                value = {"day": day, "digest": sha(b"".join(digests)).hex(), "group": name, "kind": "roll"}
+                leaves = [sha(canon({**value, "leaves": len(digests)})), *digests]
+                first, end = firsts[tag], ends[list(firsts).index(tag)]
+                need(end - first == len(leaves), "something is left out or added", place)
+                shown |= {first + number: sha(b"\x00" + salt + leaf) for number, leaf in enumerate(leaves)}
+                groups.append((name, salt, segments, evs))
+                for event in map(json.loads, evs):
+                    need(event["id"] not in ids and event["group"] == name, "an event twice", f"event {event['id']}")
+                    ids.add(event["id"])
+                in_force += [(json.loads(configs[n])["since"], sha(configs[n]).hex()) for n in numbers if name]
+                targets = [t for n in numbers for t in json.loads(configs[n])["targets"]]
+                due |= {(day, t["name"], where) for t in targets for where in t["locations"]}
+        need(root_of(entry["leaves"], shown, one["proof"]).hex() == entry["root"], "not what was sealed", place)
+        need(kind != "day" or {key for key in parts if key[0] == day} == due, "not the targets configured", place)
+        check_heartbeats(entry, one["heartbeats"], groups)
+    left = heads + events + [*tokens] + [key for key in series if used[key] < len(series[key][0])]
+    need(not left, "something that belongs to no entry", "ledger.json.z")
+    for (day, target, location), said in parts.items():
+        slots = said[0]["expected"] + sum(one["surplus"] for one in said) - sum(one["scheduled"] for one in said)
+        need(slots == sum(gap[2] for gap in said[-1]["gaps"]), "slots are missing", f"{day}, {target} from {location}")
+    last = max(one for one in in_force if one[0] < ms(about["period"]["end"]))
+    need(last[1] == about["config"], "not the configuration in force", "about.json")
+    first, end = map(ms, about["days"])
+    same = origin == about["origin"] and all(evaluation[name] == about[name] for name in ("contract", "period"))
+    need(same and "inputs.json" in data, "another month", "evaluation.json")
+    covers = first <= ms(about["period"]["start"]) and ms(about["period"]["to"]) <= end + DAY
+    need(covers and all(first <= ms(day) <= end for day in days), "not the days of the period", "about.json")
+    if file is not whole:
+        check_pages(whole, about["pdf_signer"])
+    gaps = [gap[3] for said in parts.values() for one in said for gap in one["gaps"]]
+    missing = {
+        "a key to compare with": not known,
+        "timestamps": set(days) - stamped,
+        "days that are sealed": len(days) * DAY < end - first + DAY,
+        "an account of all slots": "unaccounted" in gaps,
+        "the rest of the period": not about["period"]["complete"],
+        "a key that was not revoked": keys.revoked,
+    }
+    return [what for what, is_missing in missing.items() if is_missing]
+
+
+if __name__ == "__main__":
+    try:
+        lacking = verify(Path(sys.argv[1]).read_bytes(), sys.argv[2:])
+    except Exception as error:
+        sys.exit(f"INVALID: {type(error).__name__}: {error}")
+    print("VALID" + f" BUT for want of {', '.join(lacking)}" * bool(lacking), "(the evaluation was not counted anew)")
+    sys.exit(2 if lacking else 0)
