@@ -32,14 +32,15 @@ _TYPES = {"4": ("A",), "6": ("AAAA",), "any": ("AAAA", "A")}
 
 async def resolve(trace: Trace, host: str, ip: str = "any") -> list[str]:
     """The addresses of ``host`` in the order to try them. Raises Failed (outcomes dns or local) where there is none."""
-    if literal := _literal(host):
-        return [_wanted(literal, ip)]
+    if address := literal(host):
+        return [_wanted(address, ip)]
     with trace.phase("resolve"):
         return await _lookup(trace, host, ip)
 
 
 @lru_cache(maxsize=4096)
-def _literal(host: str) -> str | None:
+def literal(host: str) -> str | None:
+    """The address that this text is, in its usual form; None where it is a name."""
     try:
         return str(ipaddress.ip_address(host.strip("[]")))
     except ValueError:
@@ -109,7 +110,11 @@ async def _why_not(trace: Trace, resolver: dns.asyncresolver.Resolver, host: str
 async def control(resolver: dns.asyncresolver.Resolver, budget: float) -> bool:
     """Whether the resolver works at all: it answers, in any way but failure, who serves the root."""
     try:
-        await resolver.resolve(".", "NS", lifetime=budget, raise_on_no_answer=False, search=False)
+        # dnspython pauses between its questions, and does not count the pause against the lifetime.
+        async with asyncio.timeout(budget):
+            await resolver.resolve(".", "NS", lifetime=budget, raise_on_no_answer=False, search=False)
+    except TimeoutError:
+        return False
     except dns.resolver.NXDOMAIN:
         return True
     except dns.resolver.NoNameservers as error:
@@ -140,7 +145,7 @@ def _resolver(nameservers: tuple[str, ...], stamp: int) -> dns.asyncresolver.Res
 
 
 def _address(entry: str) -> tuple[str, int]:
-    if _literal(entry):
+    if literal(entry):
         return entry.strip("[]"), 53
     host, _, port = entry.rpartition(":")
     return host.strip("[]"), int(port)
@@ -162,7 +167,7 @@ def _hosts(_stamp: int) -> dict[str, tuple[str, ...]]:
     with _HOSTS.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             fields = line.split("#", 1)[0].split()
-            if len(fields) > 1 and _literal(fields[0]):
+            if len(fields) > 1 and literal(fields[0]):
                 for name in fields[1:]:
                     table[name.lower()] = (*table.get(name.lower(), ()), fields[0])
     return table

@@ -225,7 +225,8 @@ class Misbehaving:
                 case "endless":
                     answer = Dns.truncated(request)  # "ask again over TCP", where the answer does not end
                 case "late":
-                    self.wait(self._delay)
+                    if self._over.wait(self._delay):
+                        return
             with contextlib.suppress(OSError):
                 datagrams.sendto(self._instead.get(0, answer), client)
 
