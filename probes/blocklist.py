@@ -132,7 +132,7 @@ async def _look(records: Records, what: str, where: str, ignore: tuple[str, ...]
             return _Finding(what, where, (), f"{_NOT_ALLOWED.get(code, 'it does not answer to us')} ({code})")
         if not code.startswith("127."):
             return _Finding(what, where, (), f"its answer {code} is no code of a list; is it still run?")
-    codes = tuple(code for code in answer.values if code not in ignore)
+    codes = tuple(sorted((code for code in answer.values if code not in ignore), key=ipaddress.ip_address))
     if not codes:
         return _Finding(what, where, ())
     if await _lists_everything(records, what, where):
