@@ -3,8 +3,7 @@
 1. Nobody else counts availability. Every number is `monitor.sla`'s, from the store's observations and what people
    stated.
 2. A period that is over is judged once, and again only when something was added that may change it.
-3. In a daemon the running period's observations stay in memory and grow with each commit; a judgement asks the disk
-   nothing.
+3. In a daemon the running period is counted as it grows, with each commit, at a constant cost for each observation.
 4. What is not loaded yet is not known: `current` gives None, and nobody shows a 0 or a 1 for it.
 
 Everything here may be called from any thread; `fed` never blocks.
@@ -23,11 +22,12 @@ from monitor.sla import period as periods
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate_within
 from monitor.sla.evaluation import Evaluation
+from monitor.sla.incremental import Meter
 from monitor.sla.instants import DAY_MS
 from monitor.sla.period import Period, PeriodError
 from monitor.sla.series import SCHEDULED, Observations
 from monitor.sla.series import Series as Column
-from monitor.sla.values import OUTCOME_CODES, OUTCOMES, TargetSpec
+from monitor.sla.values import OUTCOME_CODES, OUTCOMES, Observation, TargetSpec
 from monitor.standing import (
     ContractStanding,
     Deadline,
@@ -81,11 +81,11 @@ class NotKept(PeriodError):
 class _Running:
     """One contract's running period in memory."""
 
-    __slots__ = ("added", "evaluation", "judged_added", "judged_at", "observations", "period", "stated")
+    __slots__ = ("added", "evaluation", "judged_added", "judged_at", "meter", "period", "stated")
 
-    def __init__(self, period: str, observations: Observations) -> None:
+    def __init__(self, period: str, meter: Meter) -> None:
         self.period = period
-        self.observations = observations
+        self.meter = meter
         self.added = 0
         self.evaluation: Evaluation | None = None
         self.judged_at = 0
@@ -240,8 +240,9 @@ class Judge:
     def _evaluate_running(self, contract: str, period: Period, stated: Stated, now: int) -> Evaluation:
         running = self._running.get(contract)
         if running is None or running.period != period.name:
-            running = self._running[contract] = _Running(period.name, self._read(contract, period))
-            self._take_in()  # rows read and fed are one: a column keeps one row for each instant
+            meter = Meter(self._terms[contract], self._specs[contract], stated.events, self._read(contract, period))
+            running = self._running[contract] = _Running(period.name, meter)
+            self._take_in()  # what was read and is fed too is one: a line keeps one observation for each instant
         if (
             running.evaluation is not None
             and running.added == running.judged_added
@@ -249,9 +250,8 @@ class Judge:
             and 0 <= now - running.judged_at < FRESH_MS
         ):
             return running.evaluation
-        running.evaluation = evaluate_within(
-            self._terms[contract], self._specs[contract], running.observations, stated.events, period=period, now=now
-        )
+        running.meter.events = stated.events
+        running.evaluation = running.meter.snapshot_within(period, now)
         running.judged_at, running.judged_added, running.stated = now, running.added, stated
         return running.evaluation
 
@@ -340,7 +340,9 @@ class Judge:
                 self._last[key] = _seen(target, row, before)
             running = self._running.get(target.contract) if target.contract is not None else None
             if running is not None:
-                running.observations.add(row.at, row.target, row.location, row.scheduled, row.outcome)
+                running.meter.add(
+                    Observation(row.at, row.target, row.location, row.scheduled, row.outcome, row.duration_ms)
+                )
                 running.added += 1
 
     def _last_seen(self, target: _Watched, name: str, location: str) -> TargetStanding:
