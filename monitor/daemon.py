@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from monitor import adjtime, descriptors
@@ -67,7 +67,9 @@ class Daemon:
         supervisor: Supervisor | None = None,
         run: Run = run_probe,
         read_clock: Callable[[], adjtime.ClockState | None] = adjtime.read,
+        first_look: bool = True,
     ) -> None:
+        """With ``first_look`` every target is probed within 20 s of a start, if need be before its first slot."""
         self._config = config
         self._reader = reader
         self._writer = writer
@@ -78,6 +80,7 @@ class Daemon:
         self._supervisor = supervisor
         self._run = run
         self._read_clock = read_clock
+        self._first_look = first_look
         self.ledger = Ledger(config.location)
         self._guard = Guard(clock.now_ms(), clock.monotonic(), clock.boottime(), BEAT_S)
         self._tasks: dict[asyncio.Task[None], tuple[Entry, int | None, float]] = {}
@@ -88,6 +91,9 @@ class Daemon:
         self.clock_state: adjtime.ClockState | None = None
         self._clock_read_at = self._clock_event_at = float("-inf")
         self.started_at = 0
+        """When probing began, ms; 0 before."""
+        self.beaten_at = clock.monotonic()
+        """When the loop last beat, monotonic."""
         self.offline_since: int | None = None
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -96,22 +102,23 @@ class Daemon:
         """Account for the time since the last daemon, record that we are there, and begin."""
         loop = asyncio.get_running_loop()
         now = self._clock.now_ms()
-        self.started_at = now
         data = config_data(self._config)
         away, cursors, changed = await loop.run_in_executor(
             None, missed_while_away, self._reader, self._config, data, now
         )
-        for gap in away:
-            self._gap(gap)
+        self._gaps(away)
         self._event("start", now, {"version": version(), "pid": os.getpid(), "config": self._config.hash})
         if changed:
             self._event("config", now, data)
         for target in self._config.targets:
-            self.ledger.add(target, max(now, cursors.get(target.name, now)))
+            entry = self.ledger.add(target, max(now, cursors.get(target.name, now)))
+            if self._first_look:
+                self.ledger.first_look(entry, now)
         self._guard.look(self._clock.now_ms(), self._clock.monotonic(), self._clock.boottime())
         self._guard.beat(self._clock.boottime())
         self._beat_task = loop.create_task(self._beats())
         self._timer.start(self.tick, self.ledger.next_due)
+        self.started_at = now
         log.info("started", extra={"targets": len(self._config.targets), "location": self._config.location})
 
     async def stop(self, reason: str, grace_s: float = 3.0) -> None:
@@ -156,7 +163,9 @@ class Daemon:
         for name, target in wanted.items():
             entry = self.ledger.entries.get(name)
             if entry is None:
-                self.ledger.add(target, now)
+                entry = self.ledger.add(target, now)
+                if self._first_look:
+                    self.ledger.first_look(entry, now)
             elif entry.interval == target.interval_ms:
                 entry.target = target
             else:
@@ -185,7 +194,7 @@ class Daemon:
     def _beat(self) -> None:
         self._observe_clocks()
         self._guard.beat(self._clock.boottime())
-        now = self._clock.monotonic()
+        now = self.beaten_at = self._clock.monotonic()
         if self._supervisor is not None and self._supervisor.watchdog_seconds is not None:
             self._supervisor.alive()
         if self.reference.configured and self.reference.due_in_s <= 0:
@@ -206,8 +215,7 @@ class Daemon:
                 disturbance.reason,
                 extra={"seconds": round(disturbance.seconds, 3), "targets": len(self.ledger.entries)},
             )
-            for gap in self.ledger.disturb(disturbance):
-                self._gap(gap)
+            self._gaps(self.ledger.disturb(disturbance))
             kind = "clock_step" if disturbance.reason.startswith("clock_stepped") else disturbance.reason
             data = {"reason": disturbance.reason, "ms": round(disturbance.seconds * 1000)}
             data |= {"from": disturbance.start, "to": disturbance.end}
@@ -258,8 +266,8 @@ class Daemon:
         self._account(self.ledger.collect(self._clock.now_ms()), start=True)
 
     def _account(self, due: Due, *, start: bool) -> None:
-        for gap in due.gaps:
-            self._gap(gap)
+        if due.gaps:
+            self._gaps(due.gaps)
         for entry, slot in due.slots:
             if start:
                 self._begin(entry, slot)
@@ -365,10 +373,20 @@ class Daemon:
     # -- records -------------------------------------------------------------------------------------------------------
 
     def _gap(self, gap: Gap) -> None:
-        self._observer.missed(gap)
-        if gap.slots:
-            log.warning("missed", extra={"target": gap.target, "slots": gap.slots, "reason": gap.reason})
-        self._keep(self._writer.put_gap(gap))
+        self._gaps([gap])
+
+    def _gaps(self, gaps: Sequence[Gap]) -> None:
+        """Account for missed slots; the log has one line for each reason."""
+        told: dict[str, list[Gap]] = {}
+        for gap in gaps:
+            self._observer.missed(gap)
+            self._keep(self._writer.put_gap(gap))
+            if gap.slots:
+                told.setdefault(gap.reason, []).append(gap)
+        for reason, those in told.items():
+            whom = those[0].target if len(those) == 1 else f"{len(those)} targets"
+            slots = sum(gap.slots for gap in those)
+            log.warning("missed", extra={"target": whom, "slots": slots, "reason": reason, "why": those[0].detail})
 
     def _event(self, kind: str, at: int, data: dict[str, Any]) -> None:
         self._keep(self._writer.put_event(Event(kind=kind, at=at, data=data)))

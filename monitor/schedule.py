@@ -21,6 +21,8 @@ from monitor.slots import count_slots, first_slot, offset_ms
 from monitor.store import Gap
 
 MAX_LATE_MS = 5_000
+FIRST_LOOK_MS = 20_000
+"""Within so long of a start every target is probed, if need be by an extra probe before its first slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +42,8 @@ class Entry:
     """A target as the schedule sees it."""
 
     __slots__ = (
-        "busy_since", "failing_since", "gone", "interval", "last_at", "location", "name", "next_extra",
-        "next_slot", "offset", "running_extra", "running_slot", "target",
+        "failing_since", "gone", "interval", "last_at", "location", "looked", "name", "next_extra", "next_slot",
+        "offset", "running_extra", "running_slot", "target",
     )  # fmt: skip
 
     def __init__(self, target: TargetConfig, location: str, next_from: int) -> None:
@@ -55,8 +57,8 @@ class Entry:
         self.running_slot: int | None = None
         """The slot whose probe runs now."""
         self.running_extra = False
-        self.busy_since = 0.0
-        """Monotonic time at which the scheduled probe was started."""
+        self.looked = True
+        """False while a first look is to come, which is not counted against the provider's share."""
         self.failing_since: int | None = None
         """When the first failure of the present run was seen, ms; None while good."""
         self.next_extra: int | None = None
@@ -109,6 +111,13 @@ class Ledger:
         self._push(self._slots, entry.next_slot, entry)
         return entry
 
+    def first_look(self, entry: Entry, now: int) -> None:
+        """Probe soon what would else be unknown until its first slot. Not what costs money."""
+        if entry.next_slot > now + FIRST_LOOK_MS and not type(entry.target.probe).COSTS_MONEY:
+            entry.looked = False
+            entry.next_extra = now + entry.offset % FIRST_LOOK_MS
+            self._push(self._extras, entry.next_extra, entry)
+
     def remove(self, name: str) -> Entry:
         """End a target; its running probe is the caller's affair."""
         entry = self.entries.pop(name)
@@ -159,6 +168,7 @@ class Ledger:
                     )
                 else:
                     entry.running_slot = latest
+                    entry.looked = True
                     due.slots.append((entry, latest))
                 latest += entry.interval
             entry.next_slot = latest
@@ -170,10 +180,10 @@ class Ledger:
             entry.next_extra = None
             if entry.running_slot is not None or entry.running_extra:
                 continue  # the scheduled probe says as much, and its result asks for the next
-            if not self._may(entry, now):
+            if entry.looked and not self._may(entry, now):
                 self._ask_again(entry, now, entry.target.reprobe.then)
                 continue
-            entry.running_extra = True
+            entry.running_extra = entry.looked = True
             due.extras.append(entry)
         return due
 

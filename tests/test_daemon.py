@@ -122,7 +122,7 @@ class World:
         self.asked: list[dict[str, Any]] = []
         self.daemon = self.make()
 
-    def make(self) -> Daemon:
+    def make(self, first_look: bool = False) -> Daemon:
         reference = Reference(self.config.reference_hosts, self.config.reference, self.clock, self.ask)
         self.timer = ClockTimer(self.clock)
         return Daemon(
@@ -135,6 +135,7 @@ class World:
             observer=self.observer,
             run=self.run,
             read_clock=lambda: self.synchronised,
+            first_look=first_look,
         )
 
     async def ask(self, host: str, port: int, timeout_s: float) -> str:
@@ -205,6 +206,21 @@ async def test_every_slot_is_an_observation(world: World) -> None:
     assert {row.outcome for row in world.store.rows} == {"ok"}
     await world.daemon.stop("test")
     assert world.store.kinds()[-1] == "stop"
+
+
+async def test_the_first_probes_go_out_soon(tmp_path: Path) -> None:
+    """Within twenty seconds of a start every target was asked, whatever its interval; the extra ones are no slots."""
+    world = World(configured(tmp_path, [f"t{n}" for n in range(20)], each="interval: 1h"))
+    world.daemon = world.make(first_look=True)
+    await begun(world)
+    start = world.clock.now_ms()
+    await world.pass_time(20)
+    assert {row.target for row in world.store.rows} == {f"t{n}" for n in range(20)}
+    assert sum(not row.scheduled for row in world.store.rows) > 15
+    await world.pass_time(3_600)
+    for n in range(20):
+        assert world.balanced(f"t{n}", start, world.clock.now_ms(), 3_600_000)
+    await world.daemon.stop("test")
 
 
 async def test_a_failure_is_followed_until_it_is_good(world: World) -> None:
@@ -482,6 +498,7 @@ async def test_a_real_store_takes_it_all(tmp_path: Path) -> None:
             observer=world.observer,
             run=world.run,
             read_clock=lambda: SYNCHRONISED,
+            first_look=False,
         )
 
     try:

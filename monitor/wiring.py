@@ -1,0 +1,250 @@
+"""Puts the daemon together and runs it: the only file that knows everyone.
+
+Order of a start: configuration, store (which may refuse), judge and metrics, the address, the daemon, the other
+parts, then word to the service manager that we are ready. Of an end: the probing first, then the parts, the address,
+the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from monitor import descriptors, logs, serving
+from monitor.clock import Clock, SystemClock
+from monitor.config import Config, ConfigProblems, load
+from monitor.context import Context
+from monitor.daemon import Daemon
+from monitor.errors import Refused
+from monitor.judge import Judge
+from monitor.metrics import Metrics, Vitals
+from monitor.reference import Reference
+from monitor.sdnotify import Supervisor
+from monitor.store import Event, Gap, Row, open_store
+from monitor.timer import SchedulerTimer
+
+log = logging.getLogger(__name__)
+
+PARTS: tuple[str, ...] = (
+    "monitor.notify.service",
+    "monitor.seal",
+    "monitor.proving",
+    "monitor.feeds.service",
+    "monitor.reporting",
+)
+"""Modules with a coroutine function ``serve(context)`` that runs beside the probing; absent ones are passed over."""
+
+PART_PAUSE_S = 10.0
+"""How long a part that failed waits before it is started again."""
+
+Say = Callable[[str], None]
+
+
+class Running:
+    """A daemon from its start to its end."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, supervisor: Supervisor | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.supervisor = supervisor or Supervisor()
+        self.context: Context
+        self.address = ""
+        """Where the pages are."""
+        self._ended = asyncio.Event()
+        self._reason = "stop"
+        self._reloading = asyncio.Lock()
+
+    def end(self, reason: str) -> None:
+        """Ask for the end."""
+        self._reason = reason
+        self._ended.set()
+
+    async def until_the_end(self, say: Say) -> None:
+        """Start, say where the pages are, run until `end` is called, and stop. Raises Refused where it cannot start."""
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            say(f"slaproof watches {len(self.config.targets)} targets; its pages are at {self.address}")
+            self.supervisor.ready(self._status())
+            await self._ended.wait()
+            self.supervisor.stopping()
+            log.info("stopping", extra={"reason": self._reason})
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        config, clock = self.config, self.clock
+        store = open_store(Path(config.storage), config.location, clock, daemon=True)
+        stack.callback(store.close)
+        judge = Judge(store.reader, config, clock, live=True)
+        metrics = Metrics(config, judge=judge, reader=store.reader, writer=store.writer, clock=clock)
+        daemon = Daemon(
+            config,
+            reader=store.reader,
+            writer=store.writer,
+            clock=clock,
+            timer=SchedulerTimer(),
+            reference=Reference(config.reference_hosts, config.reference, clock),
+            observer=metrics,
+            supervisor=self.supervisor,
+        )
+        context = self.context = Context(
+            config=config, clock=clock, store=store, judge=judge, metrics=metrics, daemon=daemon, reload=self.reload
+        )
+        metrics.vitals = lambda: Vitals(
+            running=daemon.running,
+            online=daemon.reference.online if daemon.reference.configured else None,
+            clock=daemon.clock_state,
+            started_at=daemon.started_at,
+        )
+        context.subscribe(metrics.committed)
+
+        def committed(rows: Sequence[Row], gaps: Sequence[Gap], events: Sequence[Event]) -> None:  # the writer's thread
+            judge.fed(rows, gaps, events)
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(context.publish, rows, gaps, events)
+
+        store.writer.on_commit(committed)
+        self.address = await stack.enter_async_context(serving.listening(context))
+        await daemon.start()
+        # Entered last, left first: nothing is probed any more when the parts and the pages go.
+        await stack.enter_async_context(self._parts(context))
+        stack.push_async_callback(self._stop, daemon)
+        loading = loop.create_task(_load(context))
+        stack.callback(loading.cancel)
+
+    async def _stop(self, daemon: Daemon) -> None:
+        await daemon.stop(self._reason)
+
+    def _status(self) -> str:
+        return f"watching {len(self.config.targets)} targets from {self.config.location}, pages at {self.address}"
+
+    @asynccontextmanager
+    async def _parts(self, context: Context) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(_kept_going(name, serve, context)) for name, serve in found_parts()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def reload(self) -> str | None:
+        """Read the configuration anew; the sentence that says why the old one stays in force, or None."""
+        async with self._reloading:
+            self.supervisor.reloading()
+            problem = await self._reload()
+            self.supervisor.ready(self._status() if problem is None else f"the configuration cannot be used: {problem}")
+            return problem
+
+    async def _reload(self) -> str | None:
+        loop, context, old = asyncio.get_running_loop(), self.context, self.config
+        try:
+            config = await loop.run_in_executor(None, load, old.path)
+            _check_unchanged(old, config)
+        except Refused as refused:
+            problems = [str(p) for p in refused.problems] if isinstance(refused, ConfigProblems) else [str(refused)]
+            for problem in problems:
+                log.error("reload refused", extra={"problem": problem})
+            context.metrics.reloaded(None)
+            failed = Event(kind="reload_failed", at=self.clock.now_ms(), data={"problems": problems[:20]})
+            context.store.writer.put_event(failed).add_done_callback(_passed_over)
+            return "\n".join(problems)
+        except Exception as error:
+            log.exception("reload failed")
+            context.metrics.reloaded(None)
+            return f"{type(error).__name__} while reading the file; the log has more"
+        logs.set_up(config.log, config.redactor)
+        self.config = context.config = config
+        context.judge.reconfigure(config)
+        context.daemon.apply(config)
+        context.metrics.reloaded(config)
+        for tell in context.on_reload:
+            try:
+                tell(config)
+            except Exception:
+                log.exception("a part failed at a reload")
+        return None
+
+
+class _NeedsRestart(Refused):
+    """Something changed that a running daemon cannot follow."""
+
+
+def _check_unchanged(old: Config, new: Config) -> None:
+    for name in ("location", "storage", "listen"):
+        if getattr(old, name) != getattr(new, name):
+            raise _NeedsRestart(f"{new.path}: '{name}' was changed, which needs a restart: slaproof goes on as before")
+
+
+def _passed_over(future: asyncio.Future[Event]) -> None:
+    if not future.cancelled() and future.exception() is not None:
+        log.error("a record was not kept", extra={"why": str(future.exception())})
+
+
+async def _load(context: Context) -> None:
+    """Let the judge read the running periods; until then what it would say is absent."""
+    try:
+        await context.store.run(context.judge.load)
+    except Exception:
+        log.exception("the running periods could not be read")
+
+
+def found_parts() -> list[tuple[str, Callable[[Context], Awaitable[None]]]]:
+    """The parts that are installed."""
+    found = []
+    for name in PARTS:
+        package = name.rpartition(".")[0]
+        if find_spec(package) is not None and find_spec(name) is not None:
+            serve = getattr(import_module(name), "serve", None)
+            if serve is not None:
+                found.append((name, serve))
+    return found
+
+
+async def _kept_going(name: str, serve: Callable[[Context], Awaitable[None]], context: Context) -> None:
+    """Run a part, and again when it fails: none takes the probing or another part with it."""
+    while True:
+        try:
+            await serve(context)
+            return
+        except Exception:
+            log.exception("a part failed and is started again", extra={"part": name})
+            await context.clock.sleep(PART_PAUSE_S)
+
+
+async def run(config: Config, *, sandbox: bool, say: Say) -> None:
+    """The command ``slaproof run``: until SIGTERM or SIGINT; SIGHUP reloads."""
+    logs.set_up(config.log, config.redactor)
+    descriptors.raise_limit()
+    running = Running(config)
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[str | None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(running.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.end, number.name)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    async with AsyncExitStack() as stack:
+        if sandbox:
+            from monitor.sandbox.stage import Sandbox
+
+            try:
+                await stack.enter_async_context(Sandbox())
+            except OSError as error:
+                raise SandboxRefused(f"The sandbox cannot start: {error.strerror or error}.") from error
+            log.info("the sandbox's providers are listening")
+        await running.until_the_end(say)
+
+
+class SandboxRefused(Refused):
+    """The sandbox's ports are taken."""
