@@ -27,7 +27,7 @@ def schema() -> Json:
     kind_properties = {}
     for kind in kinds():
         model = load(kind).Target
-        read = _secretive(_read(model, kind, definitions))
+        read = _read(model, kind, definitions, lenient=True)
         kind_properties[kind] = {**read, "description": (model.__doc__ or "").strip().partition("\n\n")[0]}
     properties["targets"] = {
         "type": "array",
@@ -39,7 +39,7 @@ def schema() -> Json:
         },
     }
     for section in sections():
-        read = _secretive(_read(section, section.KEY, definitions))
+        read = _read(section, section.KEY, definitions, lenient=True)
         properties[section.KEY] = {**read, "description": (section.__doc__ or "").strip().partition("\n\n")[0]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -80,16 +80,17 @@ _CONTRACT: Json = {
 }
 
 
-def _read(model: type[BaseModel], prefix: str, definitions: Json) -> Json:
+def _read(model: type[BaseModel], prefix: str, definitions: Json, *, lenient: bool = False) -> Json:
     """One model's schema, its definitions moved to the common ones under a name of their own."""
     made = model.model_json_schema(mode="validation")
     own = made.pop("$defs", {})
     names = {name: f"{prefix}.{name}" for name in own}
     moved: Json = _renamed(made, names)
     for name, body in own.items():
-        definitions[names[name]] = _renamed(body, names)
+        renamed = _renamed(body, names)
+        definitions[names[name]] = _lenient(renamed) if lenient else renamed
     moved.pop("title", None)
-    return moved
+    return _lenient(moved) if lenient else moved
 
 
 def _renamed(node: Any, names: dict[str, str]) -> Any:
@@ -106,17 +107,23 @@ def _renamed(node: Any, names: dict[str, str]) -> Any:
     return [_renamed(item, names) for item in node] if isinstance(node, list) else node
 
 
-def _secretive(read: Json) -> Json:
-    """The same, with a secret allowed wherever a text is."""
+def _lenient(read: Json) -> Json:
+    """The same, with a secret allowed wherever a text is, and one value wherever a list of values is."""
 
     def allow(node: Any) -> Any:
-        if isinstance(node, dict):
-            changed = {
-                key: allow(value) if key not in ("enum", "default", "examples") else value
-                for key, value in node.items()
-            }
-            return {"anyOf": [changed, {"$ref": "#/$defs/secret"}]} if node.get("type") == "string" else changed
-        return [allow(item) for item in node] if isinstance(node, list) else node
+        if isinstance(node, list):
+            return [allow(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        kept = ("enum", "default", "examples", "required")
+        changed = {key: value if key in kept else allow(value) for key, value in node.items()}
+        if node.get("type") == "string":
+            return {"anyOf": [changed, {"$ref": "#/$defs/secret"}]}
+        items = node.get("items")
+        if node.get("type") == "array" and isinstance(items, dict) and items.get("type") in ("string", "integer"):
+            return {"anyOf": [changed, changed["items"]]}
+        return changed
 
-    properties = {name: allow(body) for name, body in read.get("properties", {}).items()}
-    return {**read, "properties": properties} if properties else read
+    if "enum" in read or "properties" not in read:
+        return read
+    return {**read, "properties": {name: allow(body) for name, body in read["properties"].items()}}
