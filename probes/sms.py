@@ -126,11 +126,13 @@ def _judge(target: Target, trace: Trace, response: Response) -> None:
         if verdict is not None:
             raise verdict
         return
-    text = response.text()[:4096]
+    # Kannel wraps its word in XML.
+    text = re.sub(r"<[^<>]{0,200}>", " ", response.text()[:4096])
     for happened, words in _SAYS:
         if 200 <= response.status < 300 and words.search(text):
             seen = trace.redact(" ".join(text.split()))[:100]
-            raise failed("sms", "answer", happened, f"HTTP {response.status}, but the gateway says: {seen}")
+            detail = f"HTTP {response.status}, but the gateway says: {seen}"
+            raise failed("sms", "answer", happened, detail, code=response.status)
     if verdict is not None:
         raise verdict
 
