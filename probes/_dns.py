@@ -105,7 +105,13 @@ async def _tcp(trace: Trace, query: dns.message.QueryMessage, address: str, port
         with trace.phase("answer"):
             writer.write(struct.pack(">H", len(wire)) + wire)
             (length,) = struct.unpack(">H", await reader.readexactly(2))
-            data = await reader.readexactly(length)
+            data = await reader.readexactly(min(length, 12))
+            if data[:2] != wire[:2]:
+                trace.received(data.hex())
+                raise failed(
+                    "dns", "answer", "malformed", "over TCP came something else than an answer to our question"
+                )
+            data += await reader.readexactly(length - len(data))
         message = _read(trace, query, data)
     except asyncio.IncompleteReadError as error:
         what = "in the middle of the answer" if error.partial else "before an answer"
@@ -114,8 +120,8 @@ async def _tcp(trace: Trace, query: dns.message.QueryMessage, address: str, port
         raise lost(error, "dns", "answer") from None
     finally:
         writer.transport.abort()
-    if message.id != query.id or message.flags & dns.flags.TC:
-        raise failed("dns", "answer", "malformed", "over TCP came a truncated answer, or one to another question")
+    if message.flags & dns.flags.TC:
+        raise failed("dns", "answer", "malformed", "even over TCP the answer is truncated")
     return Asked(message, 1, "tcp")
 
 

@@ -17,6 +17,8 @@ from probes._about import user_agent
 from probes._classify import failed
 from probes._trace import Trace
 
+_LONGEST_FRAME = 16_384
+"""The longest frame that we allow, by not allowing more (RFC 9113 §4.2)."""
 _LIMIT = 64 << 10
 """How many bytes of an answer are read; a health check's has a few."""
 
@@ -50,6 +52,8 @@ class Exchange:
         self._writer = writer
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self._read = 0
+        self._head = b""
+        self._left = 0
 
     async def call(
         self, scheme: str, authority: str, path: str, message: bytes, metadata: dict[str, str], timeout_ms: int
@@ -95,8 +99,26 @@ class Exchange:
             raise failed("grpc", "answer", "no_end", "the answer has no end")
         return data
 
+    def _frames(self, data: bytes) -> None:
+        """Sees to it that no frame is longer than we allow: h2 itself waits for the whole of it first."""
+        while data:
+            if self._left:
+                skipped = min(self._left, len(data))
+                self._left -= skipped
+                data = data[skipped:]
+                continue
+            wanted = 9 - len(self._head)
+            self._head, data = self._head + data[:wanted], data[wanted:]
+            if len(self._head) == 9:
+                self._left = int.from_bytes(self._head[:3], "big")
+                self._head = b""
+                if self._left > _LONGEST_FRAME:
+                    self._trace.received(data[:200])
+                    raise failed("grpc", "answer", "malformed", f"a frame of {self._left} bytes, longer than allowed")
+
     def _take(self, data: bytes, answer: Call) -> bool:
         """Works on what has come; true when the answer is whole."""
+        self._frames(data)
         try:
             events = self._h2.receive_data(data)
         except h2.exceptions.ProtocolError as error:

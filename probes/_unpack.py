@@ -16,6 +16,8 @@ class _Unpacker(Protocol):
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
@@ -48,8 +50,10 @@ class Unpacked:
             self._unpack(self._waiting + bytes(piece))
         except zlib.error as error:
             raise failed("http", "answer", "bad_encoding", f"the compressed body is damaged: {error}") from None
-        if self.cut and len(self.data) > self.packed * BOMB_RATIO:
-            raise failed("http", "answer", "bomb", f"{self.packed} bytes unpack to more than {self._limit}")
+        if self.cut and self._unpacker is not None:
+            used = self.packed - len(self._unpacker.unconsumed_tail)
+            if len(self.data) > used * BOMB_RATIO:
+                raise failed("http", "answer", "bomb", f"{used} bytes unpack to more than {self._limit}")
 
     def _unpack(self, piece: bytes) -> None:
         if self._unpacker is None:
