@@ -17,6 +17,7 @@ from monitor.web import overview
 from monitor.web.access import WHO, Access
 from monitor.web.apijson import (
     answer,
+    budget,
     csv_text,
     cursor_of,
     event,
@@ -287,15 +288,10 @@ class Api:
                         "services": [
                             {
                                 **figures(s.result),
-                                "state": s.state,
+                                "state": s.judged,
+                                "excused_now": s.state == "excused",
                                 "since": None if s.since is None else write_instant(s.since),
-                                "budget": None
-                                if s.result.budget is None
-                                else {
-                                    "allowed": int(s.result.budget.allowed),
-                                    "used": s.result.budget.used,
-                                    "left": s.result.budget.left.__floor__(),
-                                },
+                                "budget": None if s.budget is None else budget(s.budget),
                             }
                             for s in c.services
                         ],

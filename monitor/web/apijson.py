@@ -13,6 +13,7 @@ from aiohttp import web
 from monitor.sla.evaluation import ServiceResult
 from monitor.sla.instants import write_instant
 from monitor.sla.values import OUTCOMES
+from monitor.standing import BudgetNow
 from monitor.store import Event, Gap, Row
 from monitor.web.ports import Proof
 
@@ -122,3 +123,8 @@ def csv_text(columns: list[str], lines: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
+
+
+def budget(found: BudgetNow) -> dict[str, int]:
+    """The error budget of the whole period in whole ms or checks; what is left is cut."""
+    return {"allowed": found.allowed.__floor__(), "used": found.used, "left": found.left.__floor__()}

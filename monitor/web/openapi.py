@@ -127,7 +127,8 @@ SCHEMAS: dict[str, Any] = {
     "ServiceState": _object(
         {
             **_FIGURES,
-            "state": {"enum": ["up", "down", "unknown", "excused"]},
+            "state": {"enum": ["up", "down", "unknown"]},
+            "excused_now": {"type": "boolean", "description": "not up, in a span that the contract leaves out"},
             "since": NULL_INSTANT,
             "budget": {"anyOf": [_ref("Budget"), {"type": "null"}]},
         }

@@ -8,6 +8,7 @@ from fractions import Fraction
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import CreditResult, Evaluation, ServiceResult
 from monitor.sla.instants import DAY_MS
+from monitor.standing import BudgetNow, budget_now, state_now
 from monitor.store import Row
 from monitor.web.days import Day, Run, runs, service_days
 from monitor.web.ports import Source
@@ -24,10 +25,14 @@ class ServiceView:
 
     contract: str
     name: str
+    judged: str
+    """``up``, ``down`` or ``unknown``."""
     state: str
-    """``up``, ``down``, ``unknown`` or ``excused``."""
+    """The same, or ``excused``: not up in a span that the contract leaves out."""
     since: int | None
-    """When the state began; None where it is as old as the period."""
+    """Since when; None where it was never otherwise."""
+    budget: BudgetNow | None
+    """Of the whole period."""
     result: ServiceResult
     days: tuple[Day, ...]
     runs: tuple[Run, ...]
@@ -100,25 +105,18 @@ class Overview:
         return [s for c in self.contracts for s in c.services if s.state == "down"]
 
 
-def state_now(result: ServiceResult, start: int, to: int) -> tuple[str, int | None]:
-    """The state at the end of what was evaluated, and since when."""
-    if not result.states:
-        return "unknown", None
-    begin, _, state = result.states[-1]
-    if state != "up" and result.left_out and result.left_out[-1][1] >= to:
-        return "excused", result.left_out[-1][0]
-    if state == "down" and result.outages:
-        return state, result.outages[-1].whole_start
-    return state, begin if begin > start else None
+def shown_state(state: str, result: ServiceResult, to: int) -> str:
+    """The judged state, or ``excused`` where a service is not up in a span that the contract leaves out."""
+    return "excused" if state != "up" and result.left_out and result.left_out[-1][1] >= to else state
 
 
-def used_share(result: ServiceResult) -> Fraction | None:
+def used_share(budget: BudgetNow | None) -> Fraction | None:
     """How much of the budget is used, from 0 to 1."""
-    if result.budget is None:
+    if budget is None:
         return None
-    if result.budget.allowed <= 0:
-        return Fraction(1 if result.budget.used else 0)
-    return min(Fraction(1), result.budget.used / result.budget.allowed)
+    if budget.allowed <= 0:
+        return Fraction(1 if budget.used else 0)
+    return min(Fraction(1), budget.used / budget.allowed)
 
 
 def build(source: Source) -> Overview:
@@ -143,17 +141,20 @@ def build(source: Source) -> Overview:
                     watched_from=first,
                 )
             )[-BAR_DAYS:]
-            state, since = state_now(result, current.period.start, current.period.to)
+            state, since = state_now(recent, result.service)
+            budget = budget_now(current, result)
             services.append(
                 ServiceView(
                     contract=terms.name,
                     name=result.service,
-                    state=state if targets else "unknown",
+                    judged=state,
+                    state=shown_state(state, result, current.period.to),
                     since=since,
                     result=result,
                     days=days,
                     runs=tuple(runs(days)),
-                    used_share=used_share(result),
+                    budget=budget,
+                    used_share=used_share(budget),
                     targets=targets,
                 )
             )

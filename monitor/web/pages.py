@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from monitor.sla.instants import parse_instant
 from monitor.web import overview
+from monitor.web import service as service_page
 from monitor.web.access import Access
 from monitor.web.live import Live
 from monitor.web.ports import Source
@@ -31,6 +33,7 @@ class Pages:
         """Every page."""
         rows = [
             ("/", self.overview, "overview: every contract and service"),
+            ("/services/{contract}/{service}", self.service, "one service in one period"),
             ("/live", self.live.stream, "server-sent events that tell pages to refresh"),
         ]
         return [Route(method="GET", path=p, access=Access.READ, handler=h, summary=s) for p, h, s in rows]
@@ -39,6 +42,13 @@ class Pages:
         """Every contract and service."""
         view = await self._once(("overview",), overview.build, self._source)
         return await self._page(request, "overview.html", "overview", o=view, location=self._source.config().location)
+
+    async def service(self, request: web.Request) -> web.Response:
+        """One service in one period; `from` and `to` zoom its timeline."""
+        contract, service = request.match_info["contract"], request.match_info["service"]
+        period, start, end = request.query.get("period"), _instant(request, "from"), _instant(request, "to")
+        view = await self._source.run(service_page.build, self._source, contract, service, period, start, end)
+        return await self._page(request, "service.html", "overview", v=view, now=self._source.clock.now_ms())
 
     async def _once(self, key: tuple[object, ...], build: Callable[..., T], *arguments: Any) -> T:
         """Build what several readers ask for at the same moment only once."""
@@ -60,3 +70,11 @@ class Pages:
         response.headers["Vary"] = "Accept-Language, Cookie"
         response.enable_compression()
         return response
+
+
+def _instant(request: web.Request, name: str) -> int | None:
+    """An instant of the query; what is none is passed over, as a mistyped address of a page still shows the page."""
+    try:
+        return parse_instant(request.query[name])
+    except (KeyError, ValueError):
+        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from monitor.clock import Clock
+from monitor.judge import Judge, NotKept
 from monitor.sla import period as periods
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import Evaluation
@@ -17,13 +18,6 @@ from monitor.store import Event, Reader
 from monitor.web.settings import WebSettings
 
 T = TypeVar("T")
-
-
-class Judge(Protocol):
-    """The one judgement that everybody reads."""
-
-    def evaluate(self, contract: str, period: str) -> Evaluation:
-        """The contract in the period, as of now. Raises PeriodError for one that has not begun."""
 
 
 class Target(Protocol):
@@ -184,16 +178,12 @@ class Source:
         terms = self.contract(contract)
         return periods.bounds(terms.contract.period, terms.contract.timezone, terms.billing_day, period)
 
-    def periods_since(self, contract: str, start: int, now: int) -> list[str]:
-        """The names of the contract's periods that touch [start, now], oldest first."""
-        names = [self.period_at(contract, now)]
-        while (begin := self.bounds(contract, names[-1])[0]) > start:
-            names.append(self.period_at(contract, begin - 1))
-        return names[::-1]
-
     def recent(self, contract: str, now: int, days: int = 90) -> list[Evaluation]:
-        """The evaluations of the periods that the last days touch, oldest first, from the first observation on."""
-        span = self.reader.span()
-        start = now - days * DAY_MS
-        start = now if span is None else max(start, min(span.first, now))
-        return [self.judge.evaluate(contract, name) for name in self.periods_since(contract, start, now)]
+        """The evaluations of the periods that the last days touch, oldest first, as far as they are kept."""
+        found = []
+        for name in self.judge.periods(contract, now - days * DAY_MS):
+            try:
+                found.append(self.judge.evaluate(contract, name))
+            except NotKept:  # removed after it was exported: nothing is shown of it
+                continue
+        return found

@@ -10,6 +10,8 @@ from typing import Any
 import jinja2
 from aiohttp import web
 
+from monitor.sla.instants import local_date
+from monitor.sla.period import Period
 from monitor.times import iso
 from monitor.version import version
 from monitor.web.settings import WebSettings
@@ -78,6 +80,7 @@ def html(
             tn=words.n,
             iso=iso,
             utc=utc,
+            days_of=days_of,
             asset=asset,
             languages=LANGUAGES,
             section=section,
@@ -88,6 +91,11 @@ def html(
             **values,
         )
     )
+
+
+def days_of(zone: str, period: Period) -> str:
+    """The first and the last day of a period, as the contract's calendar names them."""
+    return f"{local_date(zone, period.start)} – {local_date(zone, period.end - 1)}"
 
 
 def page(text: str, *, status: int = 200) -> web.Response:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from monitor.judge import Judge
 from monitor.store import open_store
 from monitor.web.app import make_app
 from monitor.web.ports import Source
 from monitor.web.settings import WebSettings
 from tests.fakes import FakeClock
-from tests.web.month import NOW, TARGETS, MonthJudge, Settled, fill, terms
+from tests.web.month import NOW, TARGETS, Settled, fill, terms
 
 Client = TestClient
 
@@ -28,7 +29,7 @@ def make_source(path: Path, clock: FakeClock, settings: WebSettings | None = Non
         config=lambda: settled,  # type: ignore[arg-type, return-value]
         settings=lambda: settings or WebSettings(),
         reader=store.reader,
-        judge=MonthJudge(store.reader, settled, clock),
+        judge=Judge(store.reader, settled, clock),
         clock=clock,
         run=store.run,
         closing=store.close,

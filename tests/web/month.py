@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from monitor.events import fold, make
+from monitor.events import make
 from monitor.rows import pack
 from monitor.sla.contract import (
     Availability,
@@ -29,11 +29,8 @@ from monitor.sla.contract import (
     Tier,
     Window,
 )
-from monitor.sla.evaluate import evaluate
-from monitor.sla.evaluation import Evaluation
-from monitor.sla.period import bounds
-from monitor.sla.values import Observation, TargetSpec
-from monitor.store import Event, Gap, Reader, Row, open_store
+from monitor.sla.values import TargetSpec
+from monitor.store import Event, Gap, Row, open_store
 from monitor.store.sqlite import SqliteStore
 from monitor.times import parse
 from tests.fakes import FakeClock
@@ -61,6 +58,11 @@ class Target:
     interval_ms: int = 5 * MINUTE
     timeout_ms: int = 10_000
     stale_after_ms: int | None = None
+
+    @property
+    def spec(self) -> TargetSpec:
+        """What the arithmetic reads of it."""
+        return TargetSpec(name=self.name, service=self.service or self.name, interval_ms=self.interval_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,33 +379,6 @@ STATED = (
     ),
 )
 """What people entered: when, how, the kind, and what."""
-
-
-class MonthJudge:
-    """Judges from the store with the arithmetic itself; what is over is kept."""
-
-    def __init__(self, reader: Reader, settled: Settled, clock: FakeClock) -> None:
-        self._reader = reader
-        self._settled = settled
-        self._clock = clock
-        self._kept: dict[tuple[str, str, str, int], Evaluation] = {}
-
-    def evaluate(self, contract: str, period: str) -> Evaluation:
-        """As the daemon's judgement."""
-        its = self._settled.contracts[contract].terms
-        now = self._clock.now_ms()
-        start, end = bounds(its.contract.period, its.contract.timezone, its.billing_day, period)
-        key = (contract, period, self._reader.version(), min(now, end))
-        if key not in self._kept:
-            targets = [t for t in self._settled.targets if t.contract == contract]
-            seen: list[Observation] = self._reader.observations(
-                start - DAY, end + DAY, targets=[t.name for t in targets]
-            )
-            specs = [TargetSpec(name=t.name, service=t.service or t.name, interval_ms=t.interval_ms) for t in targets]
-            self._kept[key] = evaluate(
-                its, specs, seen, fold(self._reader.events(), contract).events, period=period, now=now
-            )
-        return self._kept[key]
 
 
 PHASES: Mapping[str, tuple[tuple[str, float], ...]] = {
