@@ -40,6 +40,11 @@ class Tick:
     label: str
     strong: bool
 
+    @property
+    def late(self) -> bool:
+        """Whether it stands so far to the right that its label must end there."""
+        return float(self.x.removesuffix("%")) > 93
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:

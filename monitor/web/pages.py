@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from monitor.sla.instants import parse_instant
+from monitor.web import outage as outage_page
 from monitor.web import overview
 from monitor.web import service as service_page
 from monitor.web.access import Access
@@ -34,6 +35,7 @@ class Pages:
         rows = [
             ("/", self.overview, "overview: every contract and service"),
             ("/services/{contract}/{service}", self.service, "one service in one period"),
+            ("/services/{contract}/{service}/outages/{start}", self.outage, "one outage with its evidence"),
             ("/live", self.live.stream, "server-sent events that tell pages to refresh"),
         ]
         return [Route(method="GET", path=p, access=Access.READ, handler=h, summary=s) for p, h, s in rows]
@@ -49,6 +51,22 @@ class Pages:
         period, start, end = request.query.get("period"), _instant(request, "from"), _instant(request, "to")
         view = await self._source.run(service_page.build, self._source, contract, service, period, start, end)
         return await self._page(request, "service.html", "overview", v=view, now=self._source.clock.now_ms())
+
+    async def outage(self, request: web.Request) -> web.Response:
+        """One outage with its evidence."""
+        found = request.match_info
+        view = await self._source.run(
+            outage_page.build, self._source, found["contract"], found["service"], found["start"]
+        )
+        return await self._page(
+            request,
+            "outage.html",
+            "overview",
+            v=view,
+            fault_of=outage_page.fault_of,
+            most=outage_page.TRANSCRIPTS,
+            live=view.outage.running,
+        )
 
     async def _once(self, key: tuple[object, ...], build: Callable[..., T], *arguments: Any) -> T:
         """Build what several readers ask for at the same moment only once."""
