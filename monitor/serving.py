@@ -11,6 +11,9 @@ from aiohttp import web
 
 from monitor.context import Context
 from monitor.errors import Refused
+from monitor.store import Event
+from monitor.web.ports import Health, Source
+from monitor.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -58,28 +61,52 @@ def not_ready(context: Context) -> str | None:
 
 def make_app(context: Context) -> tuple[web.Application, ssl.SSLContext | None]:
     """The application, and the TLS that it is served with."""
-    app = web.Application()
+    from monitor.web.app import make_app as make
 
-    async def metrics(request: web.Request) -> web.Response:
-        body, kind = await context.store.run(context.metrics.render, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": kind})
-
-    async def healthy(_request: web.Request) -> web.Response:
-        return _said(trouble(context))
-
-    async def ready(_request: web.Request) -> web.Response:
-        return _said(not_ready(context))
-
-    async def reload(_request: web.Request) -> web.Response:
-        problem = await context.reload()
-        return web.Response(text=f"{problem or 'reloaded'}\n", status=500 if problem else 200)
-
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/-/healthy", healthy)
-    app.router.add_get("/-/ready", ready)
-    app.router.add_post("/-/reload", reload)
-    return app, None
+    return make(source_of(context)), None
 
 
-def _said(problem: str | None) -> web.Response:
-    return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
+def source_of(context: Context) -> Source:
+    """What the pages and the API are given: readers, the judgement, and three narrow ways to act."""
+    writer = context.store.writer
+
+    async def enter(event: Event) -> Event:
+        return await writer.put_event(event)
+
+    return Source(
+        config=lambda: context.config,
+        settings=lambda: context.config.section(WebSettings),
+        reader=context.store.reader,
+        judge=context.judge,
+        clock=context.clock,
+        health=lambda: health_of(context),
+        enter=enter,
+        reload=context.reload,
+        metrics=context.metrics.render,
+        trouble=lambda: trouble(context),
+        not_ready=lambda: not_ready(context),
+        run=context.store.run,
+    )
+
+
+def health_of(context: Context) -> Health:
+    """How the monitor is, for its page."""
+    state, daemon, metrics = context.store.writer.state, context.daemon, context.metrics
+    clock = daemon.clock_state
+    return Health(
+        started_at=daemon.started_at or None,
+        queued=state.queued,
+        failing_since=state.failing_since,
+        last_error=state.last_error,
+        last_commit_at=state.last_commit_at,
+        dropped=state.dropped,
+        lateness_p50_ms=metrics.lateness_ms(0.5),
+        lateness_p99_ms=metrics.lateness_ms(0.99),
+        running=daemon.running,
+        clock_offset_ms=clock.offset_s * 1000 if clock is not None else None,
+        clock_synchronised=clock.synchronised if clock is not None else None,
+        online=daemon.reference.online if daemon.reference.configured else None,
+        offline_since=daemon.offline_since,
+        reload_ok=metrics.reload_ok,
+        reloaded_at=metrics.reloaded_at,
+    )
