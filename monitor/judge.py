@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from monitor.clock import Clock
 from monitor.events import PEOPLE, Stated, fold
 from monitor.sla import period as periods
-from monitor.sla.contract import Terms
+from monitor.sla.contract import Contract, Service, Terms
 from monitor.sla.evaluate import evaluate_within
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.incremental import Meter
@@ -43,6 +43,8 @@ from monitor.standing import (
 )  # fmt: skip
 from monitor.store import Event, Gap, Reader, Row
 
+LONE = ""
+"""In place of a contract's name: the targets that belong to none."""
 FRESH_MS = 1_000
 """How long a judgement of the running period stands while nothing new is committed."""
 REACH_MS = DAY_MS
@@ -118,9 +120,13 @@ class Judge:
         with self._lock:
             self._terms: dict[str, Terms] = {name: entry.terms for name, entry in config.contracts.items()}
             self._targets: dict[str, Any] = {target.name: target for target in config.targets}
+            lone = [target for target in config.targets if target.contract is None]
+            self._lone = Terms(name=LONE, contract=_contract_of_lone(lone))
             self._specs: dict[str, list[TargetSpec]] = {name: [] for name in self._terms}
             for target in config.targets:
-                if target.contract in self._specs:
+                if target.contract is None:
+                    self._specs.setdefault(LONE, []).append(target.spec)
+                elif target.contract in self._specs:
                     self._specs[target.contract].append(target.spec)
             self._cache.clear()
             self._running.clear()
@@ -154,10 +160,11 @@ class Judge:
     def evaluate(self, contract: str, period: str = "current") -> Evaluation:
         """A contract in a period: a name such as `2026-10`, or `current` or `previous`.
 
-        Raises KeyError for an unknown contract, PeriodError for a period that has not begun or is none, and NotKept.
+        `LONE` in place of a contract's name judges the targets that belong to none, each for itself, by the calendar
+        month in UTC. Raises KeyError for an unknown contract, PeriodError for a period that has not begun or is none,
+        and NotKept.
         """
-        if contract not in self._terms:
-            raise KeyError(contract)
+        self._agreed(contract)
         self._drain()
         with self._lock:
             return self._evaluate(contract, period)
@@ -169,7 +176,7 @@ class Judge:
 
     def period_name(self, contract: str, period: str = "current") -> str:
         """The name of the current or previous period; another name is given back. Raises PeriodError."""
-        terms = self._terms[contract]
+        terms = self._agreed(contract)
         kind, zone, day = terms.contract.period, terms.contract.timezone, terms.billing_day
         if period in ("current", "previous"):
             name = periods.containing(kind, zone, day, self._clock.now_ms())
@@ -184,7 +191,7 @@ class Judge:
         span = self._reader.span()
         if span is None:
             return [self.period_name(contract)]
-        terms = self._terms[contract]
+        terms = self._agreed(contract)
         kind, zone, day = terms.contract.period, terms.contract.timezone, terms.billing_day
         names = [self.period_name(contract)]
         start = span.first if since is None else max(since, span.first)
@@ -225,10 +232,13 @@ class Judge:
             self._standing = (count, now, standing)
             return standing
 
+    def _agreed(self, contract: str) -> Terms:
+        return self._lone if contract == LONE else self._terms[contract]
+
     # -- within the lock ---------------------------------------------------------------------------------------------
 
     def _evaluate(self, contract: str, period: str) -> Evaluation:
-        terms = self._terms[contract]
+        terms = self._agreed(contract)
         now = self._clock.now_ms()
         name = self.period_name(contract, period)
         resolved = periods.resolve(terms.contract.period, terms.contract.timezone, terms.billing_day, name, now)
@@ -240,7 +250,9 @@ class Judge:
     def _evaluate_running(self, contract: str, period: Period, stated: Stated, now: int) -> Evaluation:
         running = self._running.get(contract)
         if running is None or running.period != period.name:
-            meter = Meter(self._terms[contract], self._specs[contract], stated.events, self._read(contract, period))
+            meter = Meter(
+                self._agreed(contract), self._specs.get(contract, []), stated.events, self._read(contract, period)
+            )
             running = self._running[contract] = _Running(period.name, meter)
             self._take_in()  # what was read and is fed too is one: a line keeps one observation for each instant
         if (
@@ -266,8 +278,8 @@ class Judge:
                 return known[1]
         self._check_kept(contract, period)
         evaluation = evaluate_within(
-            self._terms[contract],
-            self._specs[contract],
+            self._agreed(contract),
+            self._specs.get(contract, []),
             self._read(contract, period),
             stated.events,
             period=period,
@@ -284,9 +296,9 @@ class Judge:
 
     def _read(self, contract: str, period: Period) -> Observations:
         """A period's observations, and those before and after it as far as they take part in its runs and holds."""
-        specs = self._specs[contract]
+        specs = self._specs.get(contract, [])
         names = [spec.name for spec in specs]
-        counted = self._terms[contract].contract.availability.counted_outcomes
+        counted = self._agreed(contract).contract.availability.counted_outcomes
         down = {OUTCOME_CODES[name] for name in counted}
         reach = max([REACH_MS, *(2 * spec.hold_ms for spec in specs)])
         start, end = period.start - reach, period.end + reach
@@ -303,7 +315,9 @@ class Judge:
             end += 7 * DAY_MS if more_after else 0
 
     def _check_kept(self, contract: str, period: Period) -> None:
-        gone = self._reader.removed(period.start, period.end, targets=[spec.name for spec in self._specs[contract]])
+        gone = self._reader.removed(
+            period.start, period.end, targets=[spec.name for spec in self._specs.get(contract, [])]
+        )
         if gone:
             days = sorted({day for _, _, day in gone})
             raise NotKept(
@@ -338,7 +352,7 @@ class Judge:
             before = self._last.get(key)
             if before is None or before.at is None or before.at <= row.at:
                 self._last[key] = _seen(target, row, before)
-            running = self._running.get(target.contract) if target.contract is not None else None
+            running = self._running.get(target.contract if target.contract is not None else LONE)
             if running is not None:
                 running.meter.add(
                     Observation(row.at, row.target, row.location, row.scheduled, row.outcome, row.duration_ms)
@@ -420,6 +434,12 @@ class Judge:
 _STATES = {
     name: "up" if name == "ok" else "down" if fault == "provider" else "unknown" for name, fault in OUTCOMES.items()
 }
+
+
+def _contract_of_lone(targets: Iterable[_Watched]) -> Contract:
+    """What judges targets that belong to no contract: each a service of its own, by time, with nothing promised."""
+    services = tuple(Service(name=target.service or target.name) for target in targets)
+    return Contract(name=LONE, title="Targets without a contract", services=services)
 
 
 def _is_down(column: Column, index: int, down: set[int]) -> bool:
