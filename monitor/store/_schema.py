@@ -7,18 +7,48 @@ say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from sqlite_utils import Migrations
 
 from monitor.store._codec import OUTCOMES
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
+    from sqlite_utils import Database, Migrations
 
 DAY_MS = 86_400_000
 
-core = Migrations("slaproof")
+
+class Steps:
+    """A set of migrations by name. sqlite-utils, which takes a while to load, is asked for only when one is due."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._steps: list[Callable[[Database], None]] = []
+
+    def __call__(self) -> Callable[[Callable[[Database], None]], Callable[[Database], None]]:
+        """A decorator for a step; the function's name is the step's."""
+
+        def keep(step: Callable[[Database], None]) -> Callable[[Database], None]:
+            self._steps.append(step)
+            return step
+
+        return keep
+
+    def names(self) -> list[str]:
+        """The steps, in order."""
+        return [step.__name__ for step in self._steps]
+
+    def migrations(self) -> Migrations:
+        """As sqlite-utils applies them."""
+        from sqlite_utils import Migrations
+
+        made = Migrations(self.name)
+        for step in self._steps:
+            made()(step)
+        return made
+
+
+core = Steps("slaproof")
 
 
 def append_only(table: str, *, unless: str | None = None) -> str:

@@ -14,16 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlite_utils import Migrations
-
 from monitor.store import StoreError
-from monitor.store._schema import DAY_MS, append_only, first_stands, run
+from monitor.store._schema import DAY_MS, Steps, append_only, first_stands, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-migrations = Migrations("slaproof.ledger")
+migrations = Steps("slaproof.ledger")
 
 
 @migrations()

@@ -13,15 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlite_utils import Migrations
-
-from monitor.store._schema import run
+from monitor.store._schema import Steps, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-migrations = Migrations("slaproof.outbox")
+migrations = Steps("slaproof.outbox")
 
 
 @migrations()

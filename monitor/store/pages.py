@@ -8,15 +8,13 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlite_utils import Migrations
-
-from monitor.store._schema import append_only, first_stands, run
+from monitor.store._schema import Steps, append_only, first_stands, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-migrations = Migrations("slaproof.pages")
+migrations = Steps("slaproof.pages")
 
 
 @migrations()

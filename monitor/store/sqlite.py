@@ -19,16 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from monitor.clock import Clock
 from monitor.store import StoreError, StoreRefused, ledger, outbox, pages, proofs, retention, tokens
 from monitor.store._reader import SqliteReader
+from monitor.store._schema import Steps, core
 from monitor.store._writer import GATHER_S, RETRY_S, SqliteWriter
 from monitor.times import iso, span
-
-if TYPE_CHECKING:
-    from sqlite_utils import Migrations
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -38,12 +36,10 @@ APPLICATION_ID = 0x51A9_0001
 """`PRAGMA application_id`, so that `file` and we ourselves know the database."""
 
 
-def migrations() -> list[Migrations]:
+def migrations() -> list[Steps]:
     """Every set of migrations, in the order in which they are applied."""
-    from monitor.store import _schema
-
     return [
-        _schema.core, ledger.migrations, outbox.migrations, proofs.migrations, tokens.migrations, pages.migrations
+        core, ledger.migrations, outbox.migrations, proofs.migrations, tokens.migrations, pages.migrations
     ]  # fmt: skip
 
 
@@ -226,7 +222,7 @@ def _check_location(conn: sqlite3.Connection, path: Path, location: str) -> None
 
 def _pending(conn: sqlite3.Connection, path: Path) -> bool:
     """Whether migrations are due. Raises StoreRefused where some were applied that this version does not know."""
-    known = {(group.name, step.name) for group in migrations() for step in group._migrations}
+    known = {(group.name, step) for group in migrations() for step in group.names()}
     try:
         applied = {(str(a), str(b)) for a, b in conn.execute("SELECT migration_set, name FROM _sqlite_migrations")}
     except sqlite3.OperationalError:
@@ -257,7 +253,7 @@ def _migrate(conn: sqlite3.Connection, path: Path, *, held: bool) -> None:
         # A death within leaves the migrations made so far: each is one transaction with the note that it was made.
         db = Database(conn, execute_plugins=False)
         for group in migrations():
-            group.apply(db)
+            group.migrations().apply(db)
     finally:
         _let_go(lock)
 

@@ -6,16 +6,14 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlite_utils import Migrations
-
 from monitor.store import StoreError
-from monitor.store._schema import run
+from monitor.store._schema import Steps, run
 from monitor.store._tables import Repository
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-migrations = Migrations("slaproof.tokens")
+migrations = Steps("slaproof.tokens")
 
 
 @migrations()
