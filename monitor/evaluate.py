@@ -103,7 +103,7 @@ class _Rows:
 
     def duration(self, text: str) -> None:
         """Check a row's duration; an empty one is unknown. Raises _Trouble."""
-        if text.strip() and not text.strip().isdecimal():
+        if text.strip() and not (text.isascii() and text.strip().isdecimal()):
             raise _Trouble(f"duration_ms cannot be '{text.strip()}': write whole milliseconds, 0 where unknown")
 
     def quick(self, lines: Iterable[str], tell: Callable[[], None]) -> None:

@@ -15,8 +15,8 @@ from monitor.sla.instants import parse_instant
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
-_PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,18})?)\s*%")
-_DECIMAL = re.compile(r"\d{1,15}(?:\.\d{1,18})?")
+_PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,18})?)\s*%", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,15}(?:\.\d{1,18})?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
 
 
@@ -206,7 +206,7 @@ class Reading:
         text = self.text(data, path, what=what)
         if text is None:
             return None
-        if not re.fullmatch(r"\d{1,12}", text) or not least <= int(text) <= most:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
             self.fault(path, f"{what} '{text}' is not a whole number from {least} to {most}")
             return None
         return int(text)

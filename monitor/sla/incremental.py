@@ -32,7 +32,7 @@ class _DownSeconds:
         self._done: dict[tuple[str, str], int] | None = None
         self._sorted: list[int] | None = None
 
-    def now(self, lines: Sequence[SeriesLine]) -> list[int]:
+    def known(self, lines: Sequence[SeriesLine]) -> list[int]:
         """Give the seconds, in order, after looking at what is new in the lines."""
         if self._done is None:
             self._down = set(down_seconds(lines))
@@ -132,5 +132,5 @@ class Meter:
         seen = assemble(self.terms.contract, self.targets, by_target)
         for one in seen:
             kept, lines = self._seconds[one.service.name], one.lines
-            one.seconds = lambda kept=kept, lines=lines: kept.now(lines)  # type: ignore[misc]
+            one.seconds = lambda kept=kept, lines=lines: kept.known(lines)  # type: ignore[misc]
         return conclude(self.terms, seen, self.events, period=period, now=now)

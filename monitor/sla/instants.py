@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  a local time without its zone, on purpose
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 
 
 def parse_instant(text: str) -> int:

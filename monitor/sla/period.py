@@ -9,7 +9,7 @@ from datetime import date
 
 from monitor.sla.instants import local_date, local_instant
 
-_NAME = re.compile(r"(\d{4})-(\d\d)")
+_NAME = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
 
 
 class PeriodError(ValueError):

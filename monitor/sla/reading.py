@@ -168,7 +168,7 @@ def _quorum(reading: Reading, data: Any, path: Path) -> str | int:
     text = reading.text(data, path, what="quorum")
     if text is None or text in QUORUMS:
         return text or "majority"
-    if text.isdecimal() and 1 <= int(text) <= 1000:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= 1000:
         return int(text)
     near = nearest(text, QUORUMS)
     hint = f"did you mean '{near}'?" if near else "write majority, all, any or a number of locations from 1"

@@ -13,8 +13,8 @@ from monitor.sla.instants import DAY_MS, zone
 from monitor.sla.values import MILESTONES
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_HOURS = re.compile(r"(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)")
-_WORKDAYS = re.compile(r"(\d{1,4})\s*(?:workdays|workday)")
+_HOURS = re.compile(r"(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)", re.ASCII)
+_WORKDAYS = re.compile(r"(\d{1,4})\s*(?:workdays|workday)", re.ASCII)
 _RULE_KEYS = (
     "name", "severity", "milestone", "within", "clock", "accepts", "plan", "channels", "otherwise",
 )  # fmt: skip
