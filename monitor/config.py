@@ -305,7 +305,7 @@ class _Loader:
         interval = settings.interval
         if interval is None:
             interval = DEFAULT_INTERVAL_MS
-            if type(probe).COSTS_MONEY:
+            if probe.costs_money:
                 self._tell(path, f"each probe of the kind '{kind}' may cost money: say how often, interval: 1h")
         if settings.timeout is not None and settings.timeout >= interval:
             self._tell(

@@ -19,6 +19,7 @@ from monitor import adjtime, descriptors
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.in_force import config_data
+from monitor.purse import Purse
 from monitor.reference import Reference
 from monitor.resume import missed_while_away
 from monitor.rows import as_offline, row_of
@@ -82,6 +83,7 @@ class Daemon:
         self._read_clock = read_clock
         self._first_look = first_look
         self.ledger = Ledger(config.location)
+        self._purse = Purse(reader, writer)
         self._guard = Guard(clock.now_ms(), clock.monotonic(), clock.boottime(), BEAT_S)
         self._tasks: dict[asyncio.Task[None], tuple[Entry, int | None, float]] = {}
         self._beat_task: asyncio.Task[None] | None = None
@@ -322,6 +324,10 @@ class Daemon:
         entry.last_at = at
         if slot is not None:
             self._observer.started((at - slot) / 1000)
+        if target.probe.costs_money and not await self._purse.spend(entry.name, at, target.probe.daily_budget or 0):
+            if slot is not None:
+                self._gap(entry.gap(slot, slot + entry.interval, "budget", "the day's budget of this target is spent"))
+            return
         if descriptors.exhausted():
             result = Result(
                 outcome=Outcome.LOCAL,
@@ -363,7 +369,7 @@ class Daemon:
     def _follow(self, entry: Entry, result: Result) -> None:
         """Whether a failure is followed by extra probes: not where asking more often would make it worse."""
         fault = result.outcome.fault
-        if fault in (Fault.NONE, Fault.CUSTOMER) or type(entry.target.probe).COSTS_MONEY:
+        if fault in (Fault.NONE, Fault.CUSTOMER) or entry.target.probe.costs_money:
             self.ledger.good(entry)
             return
         self.ledger.failed(entry, self._clock.now_ms())

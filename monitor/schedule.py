@@ -113,7 +113,7 @@ class Ledger:
 
     def first_look(self, entry: Entry, now: int) -> None:
         """Probe soon what would else be unknown until its first slot. Not what costs money."""
-        if entry.next_slot > now + FIRST_LOOK_MS and not type(entry.target.probe).COSTS_MONEY:
+        if entry.next_slot > now + FIRST_LOOK_MS and not entry.target.probe.costs_money:
             entry.looked = False
             entry.next_extra = now + entry.offset % FIRST_LOOK_MS
             self._push(self._extras, entry.next_extra, entry)
