@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -83,18 +83,52 @@ def m001_ledger(db: Database) -> None:
     )
 
 
+@migrations()
+def m002_contents(db: Database) -> None:
+    """What was sealed, as it was sealed: proofs are made from it, whatever becomes of the observations."""
+    run(
+        db,
+        """
+        CREATE TABLE ledger_contents (
+            idx INTEGER NOT NULL REFERENCES ledger_entries,
+            grp TEXT NOT NULL,
+            kind TEXT NOT NULL, -- config, segment, event
+            number INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (idx, grp, kind, number)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE ledger_secret (id INTEGER PRIMARY KEY CHECK (id = 1), secret BLOB NOT NULL) STRICT;
+        """
+        + append_only("ledger_contents")
+        + append_only("ledger_secret")
+        + first_stands("ledger_secret", "id"),
+    )
+
+
 class LedgerConflict(StoreError):
     """Something else stands in the ledger at that place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRef:
-    """A segment that an entry seals."""
+    """Observations of one UTC day that an entry seals."""
 
     target: str
     location: str
     observations: int
     sha256: bytes
+    day: str | None = None
+    """The observations' own day, where it is not the entry's: a segment ends with the next day's first slot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """One content of an entry, packed as whoever seals packs it."""
+
+    group: str
+    kind: str
+    """`config`, `segment` or `event`."""
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +149,8 @@ class LedgerEntry:
     """JSON of the log after this entry."""
     segments: tuple[SegmentRef, ...] = field(default=())
     """Which observations it seals; given when appending, empty when read (see `Ledger.sealed`)."""
+    contents: tuple[Content, ...] = field(default=())
+    """What it seals; given when appending, empty when read (see `Ledger.contents`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +206,44 @@ class Ledger(Repository):
                     raise LedgerConflict(f"There is no series {segment.target} from {segment.location}.")
                 conn.execute(
                     "INSERT INTO ledger_segments VALUES (?, ?, ?, ?, ?)",
-                    (entry.index, found[0], day, segment.observations, segment.sha256),
+                    (
+                        entry.index,
+                        found[0],
+                        day if segment.day is None else _day_number(segment.day),
+                        segment.observations,
+                        segment.sha256,
+                    ),
+                )
+            numbers: dict[tuple[str, str], int] = {}
+            for content in entry.contents:
+                number = numbers[content.group, content.kind] = numbers.get((content.group, content.kind), -1) + 1
+                conn.execute(
+                    "INSERT INTO ledger_contents VALUES (?, ?, ?, ?, ?)",
+                    (entry.index, content.group, content.kind, number, content.data),
                 )
 
         await self._write(change)
+
+    def contents(self, index: int, groups: Sequence[str] | None = None) -> list[Content]:
+        """What an entry sealed, of these groups (None: of all), each group's in the order of its leaves."""
+        return [
+            Content(group=group, kind=kind, data=data)
+            for group, kind, data in self._all(
+                "SELECT grp, kind, data FROM ledger_contents WHERE idx = ? ORDER BY grp,"
+                " CASE kind WHEN 'config' THEN 0 WHEN 'segment' THEN 1 ELSE 2 END, number",
+                (index,),
+            )
+            if groups is None or group in groups
+        ]
+
+    async def secret(self, fresh: bytes) -> bytes:
+        """The ledger's secret, from which groups have theirs; `fresh` becomes it where there is none yet."""
+
+        def change(conn: sqlite3.Connection) -> bytes:
+            conn.execute("INSERT INTO ledger_secret VALUES (1, ?)", (fresh,))
+            return bytes(conn.execute("SELECT secret FROM ledger_secret").fetchone()[0])
+
+        return await self._write(change)
 
     def size(self) -> int:
         """How many entries there are."""

@@ -1,0 +1,1 @@
+"""Sealing: what was recorded each day becomes an entry of the ledger, signed, and known to outside witnesses."""
