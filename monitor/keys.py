@@ -8,6 +8,7 @@ signs, wherever it stands; so whoever dies in between leaves exactly one key in 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -123,6 +124,15 @@ def revoke_key(path: Path, key_id: str, at: int, reason: str) -> Keys:
     ring = Keyring.of(keys.ring.keys, [*keys.ring.notes, note], keys.signer.key.name)
     _replace(public_path(path), ring.to_text(), 0o644)
     return Keys(keys.signer, ring, path)
+
+
+def page_secret(keys: Keys) -> bytes:
+    """32 secret bytes that follow from the key in use: what signs a statement's pages is made from them.
+
+    Ed25519 signatures are deterministic, so signing a text that is never published gives a secret of its own.
+    """
+    signature = keys.signer.sign(b"slaproof: the secret of the statements' pages; this signature is never published")
+    return hashlib.sha256(signature).digest()
 
 
 def interrupted(path: Path) -> VerifierKey | None:

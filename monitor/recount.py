@@ -14,6 +14,8 @@ from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven
 from monitor.proof.segment import Rows
 from monitor.proof.verify import Recomputed
+from monitor.proving.inputs import events_of, inputs_of
+from monitor.proving.pages import dress_of, statement
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate
 from monitor.sla.evaluation import Evaluation
@@ -28,7 +30,28 @@ from monitor.yamlfile import Problems, loads
 
 def recount(proven: Proven) -> Recomputed:
     """The answer that the bundle's observations give. BundleError, with the place, where they give none."""
-    return Recomputed(evaluation_of(proven).answer())
+    judged = evaluation_of(proven)
+    contents = [
+        content
+        for entry in proven.entries
+        for group in entry.groups.values()
+        if group.name == proven.contract
+        for content in group.events
+    ]
+    return Recomputed(
+        answer=judged.answer(),
+        inputs=inputs_of(events_of(contents), proven.contract),
+        statement=None if proven.statement is None else _pages(proven, judged),
+    )
+
+
+def _pages(proven: Proven, judged: Evaluation) -> Any:
+    """The words of the pages, made anew in the dress that the bundle names."""
+    try:
+        dress = dress_of(proven.statement)
+        return statement(proven, judged, dress)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError("statement.json", f"the pages cannot be made anew: {error!r}") from error
 
 
 def evaluation_of(proven: Proven) -> Evaluation:

@@ -19,7 +19,7 @@ SECTIONS: tuple[str, ...] = (
     "monitor.web.settings:WebSettings",
     "monitor.notify.settings:NotifySettings",
     "monitor.feeds.settings:FeedsSettings",
-    "monitor.proving_settings:ProofSettings",
+    "monitor.proving.settings:ProofSettings",
     "monitor.reporting_settings:OutageReportSettings",
 )
 """``module:class`` of each block; one whose module is not installed is passed over, and its key is then unknown."""

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import aiohttp
 import aiosmtplib
@@ -30,6 +30,15 @@ class NotTaken(Exception):
     def __init__(self, why: str, *, for_good: bool = False) -> None:
         super().__init__(why)
         self.for_good = for_good
+
+
+class Attachment(NamedTuple):
+    """A file that goes along with a mail."""
+
+    name: str
+    maintype: str
+    subtype: str
+    data: bytes
 
 
 class Sender(Protocol):
@@ -60,7 +69,15 @@ class MailSender:
         self._settings = settings
         self._tls = None if settings.tls == "none" else _trust(settings.ca)
 
-    async def send(self, text: Text, *, id: str, at: int, messages: Sequence[Mapping[str, Any]]) -> str:
+    async def send(
+        self,
+        text: Text,
+        *,
+        id: str,
+        at: int,
+        messages: Sequence[Mapping[str, Any]],
+        attachments: Sequence[Attachment] = (),
+    ) -> str:
         """One mail to all recipients."""
         s = self._settings
         mail = EmailMessage()
@@ -73,6 +90,8 @@ class MailSender:
         )
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(text.body)
+        for one in attachments:
+            mail.add_attachment(one.data, maintype=one.maintype, subtype=one.subtype, filename=one.name)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 refused, answer = await aiosmtplib.send(

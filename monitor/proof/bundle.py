@@ -145,6 +145,8 @@ def resign(data: bytes, signer: Signer) -> bytes:
 
 
 def _members(given: BundleInput) -> dict[str, bytes]:
+    if given.amends is not None and given.revision < 2:
+        raise BundleError("about.json", "an amendment has a revision of 2 or more")
     configs = _Pool()
     events: list[bytes] = []
     headers: list[bytes] = []
@@ -190,7 +192,7 @@ def _members(given: BundleInput) -> dict[str, bytes]:
     packed = {key: pack(_joined(parts), _step(parts)) for key, parts in series.items()}
     ordered = sorted(packed)
     about = {
-        "amends": None if given.amends is None else _amends(given.amends, given.revision),
+        "amends": amends_json(given.amends),
         "config": sha256(given.config).hex(),
         "contract": given.contract,
         "days": list(given.days),
@@ -223,10 +225,9 @@ def _members(given: BundleInput) -> dict[str, bytes]:
     return found
 
 
-def _amends(amends: Amendment, revision: int) -> JSON:
-    if revision < 2:
-        raise BundleError("about.json", "an amendment has a revision of 2 or more")
-    return {"changes": list(amends.changes), "sha256": amends.of, "why": amends.why}
+def amends_json(amends: Amendment | None) -> JSON:
+    """An amendment as ``about.json`` has it."""
+    return None if amends is None else {"changes": list(amends.changes), "sha256": amends.of, "why": amends.why}
 
 
 def _tag(given: BundleInput, name: str, index: int) -> str:

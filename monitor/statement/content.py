@@ -4,6 +4,7 @@ Whatever is printed passes through here, so that a verifier who recomputes this 
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -18,7 +19,7 @@ from monitor.statement.words import Speaker
 Content = dict[str, Any]
 
 SHOWN_PROBES = 14
-"""How many probes an outage's table shows: the first and the last; the rest is in the evidence."""
+"""How many probes an outage's table shows at the most; the rest is in the evidence."""
 _MARGIN_MS = 120_000
 """What an outage's timeline shows before and after it, at least."""
 
@@ -272,10 +273,15 @@ def _calendar(service: ServiceResult, facts: StatementFacts, say: Speaker) -> Co
 # --- outages --------------------------------------------------------------------------------------------------------
 
 
+def margin_ms(outage: Outage) -> int:
+    """How much of the time before and after an outage its timeline shows, ms."""
+    return max(_MARGIN_MS, (outage.end - outage.start) // 6)
+
+
 def _outage(service: ServiceResult, outage: Outage, facts: StatementFacts, say: Speaker) -> Content:
     name = say.service(service.service)
     probes = facts.probes.get((service.service, outage.start), ())
-    margin = max(_MARGIN_MS, (outage.end - outage.start) // 6)
+    margin = margin_ms(outage)
     left, right = outage.start - margin, outage.end + margin
     marks = [
         [(p.at - left) * 1_000_000 // (right - left), p.outcome == "ok", p.scheduled]
@@ -292,7 +298,7 @@ def _outage(service: ServiceResult, outage: Outage, facts: StatementFacts, say: 
         failures=failures,
         ok=len(probes) - failures,
     )
-    shown, more = _shown(probes)
+    first, last, more = _shown(probes, outage)
     figures = [
         (say("outage_from"), _both(outage.start, say)),
         (say("outage_to"), _both(outage.end, say)),
@@ -321,9 +327,9 @@ def _outage(service: ServiceResult, outage: Outage, facts: StatementFacts, say: 
                 say.outcome(p.outcome),
                 p.detail,
             ]
-            for p in shown
+            for p in (*first, *last)
         ],
-        "more_after": len(shown) // 2 if more else -1,
+        "more_after": len(first) if more else -1,
         "more": say("outage_more", n=say.number(more)) if more else "",
     }
 
@@ -334,11 +340,18 @@ def _both(at: int, say: Speaker) -> str:
     return utc if say.timezone == "UTC" else f"{utc} · {say.moment(at, local=True)} {say.timezone}"
 
 
-def _shown(probes: tuple[Probe, ...]) -> tuple[tuple[Probe, ...], int]:
-    if len(probes) <= SHOWN_PROBES:
-        return probes, 0
-    half = SHOWN_PROBES // 2
-    return probes[:half] + probes[-half:], len(probes) - 2 * half
+def _shown(probes: Sequence[Probe], outage: Outage) -> tuple[list[Probe], list[Probe], int]:
+    """The probes that the table shows, those before and those after what is left out, and how many that is.
+
+    Two from before the outage, its first and its last, and two from after it.
+    """
+    before = [p for p in probes if p.at < outage.start][-2:]
+    inside = [p for p in probes if outage.start <= p.at < outage.end]
+    after = [p for p in probes if p.at >= outage.end][:2]
+    half = (SHOWN_PROBES - 4) // 2
+    if len(inside) <= 2 * half:
+        return [*before, *inside, *after], [], 0
+    return [*before, *inside[:half]], [*inside[-half:], *after], len(inside) - 2 * half
 
 
 def _excuses(facts: StatementFacts, say: Speaker) -> list[list[str]]:

@@ -2,13 +2,12 @@
 
 import datetime as dt
 import json
+import tempfile
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from monitor.statement.content import Content
-
-STANDARDS = ("a-3a", "ua-1")
-"""Conformance that typst itself checks while it writes: archival with real text, and accessible."""
 
 
 class CannotTypeset(Exception):
@@ -18,26 +17,28 @@ class CannotTypeset(Exception):
 def render(content: Content, *, made_at: int, evidence: bytes = b"", evidence_name: str = "") -> bytes:
     """The statement as a PDF. `made_at` (ms) dates it; `evidence` is attached under `evidence_name` where given.
 
-    Fonts are the typesetter's own, so that every machine makes the same pages. Raises CannotTypeset.
+    The typesetter checks the conformance to both standards while it writes. Fonts are its own, so that every machine
+    makes the same pages. Raises CannotTypeset.
     """
     import typst  # 34 MB of library: loaded only where a statement is made
 
-    source = {
-        "main": _template(),
-        "content.json": json.dumps(content | {"evidence_name": evidence_name}, ensure_ascii=False).encode(),
-    }
-    if evidence_name:
-        source[evidence_name] = evidence
-    try:
-        pdf: bytes = typst.compile(  # type: ignore[call-overload]  # a dict of files is accepted, and not in its types
-            source,
-            format="pdf",
-            pdf_standards=list(STANDARDS),
-            ignore_system_fonts=True,
-            timestamp=dt.datetime.fromtimestamp(made_at // 1000, dt.UTC),
-        )
-    except typst.TypstError as error:
-        raise CannotTypeset(str(error)) from None
+    words = json.dumps(content | {"evidence_name": evidence_name}, ensure_ascii=False).encode()
+    # In files, because the typesetter takes nothing but text from memory.
+    with tempfile.TemporaryDirectory(prefix="slaproof-") as name:
+        folder = Path(name)
+        for file, data in {"main.typ": _template(), "content.json": words, evidence_name or "none": evidence}.items():
+            (folder / file).write_bytes(data)
+        try:
+            pdf = typst.compile(
+                folder / "main.typ",
+                root=folder,
+                format="pdf",
+                pdf_standards=["a-3a", "ua-1"],
+                ignore_system_fonts=True,
+                timestamp=dt.datetime.fromtimestamp(made_at // 1000, dt.UTC),
+            )
+        except (typst.TypstError, RuntimeError) as error:
+            raise CannotTypeset(str(error)) from None
     return pdf
 
 

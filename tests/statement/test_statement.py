@@ -151,12 +151,15 @@ def test_a_month_with_a_clock_change_is_drawn_whole(facts: StatementFacts) -> No
     assert any(kind == "excluded" for _, _, kind in days[8]["bars"])
 
 
-def test_a_long_outage_shows_its_first_and_last_probes(facts: StatementFacts) -> None:
-    """What is not shown is counted, and said to be in the evidence."""
+def test_a_long_outage_shows_how_it_began_and_ended(facts: StatementFacts) -> None:
+    """The last good probes before it, the first and last bad ones, the first good ones after; the rest is counted."""
     outage = content(facts, "en")["outages"][0]
-    total = len(next(iter(facts.probes.values())))
-    assert len(outage["probes"]) == SHOWN_PROBES
-    assert f"{total - SHOWN_PROBES} more probes" in outage["more"]
+    real = facts.evaluation.service("api").outages[0]
+    inside = [p for p in next(iter(facts.probes.values())) if real.start <= p.at < real.end]
+    outcomes = [row[3] for row in outage["probes"]]
+    assert outcomes == ["ok"] * 2 + ["server error"] * (SHOWN_PROBES - 4) + ["ok"] * 2
+    assert f"{len(inside) - (SHOWN_PROBES - 4)} more probes" in outage["more"]
+    assert outage["more_after"] == 2 + (SHOWN_PROBES - 4) // 2
 
 
 def test_windows_say_why_they_count(facts: StatementFacts) -> None:
