@@ -34,8 +34,7 @@ log = logging.getLogger(__name__)
 
 PARTS: tuple[str, ...] = (
     "monitor.notify.service",
-    "monitor.seal",
-    "monitor.proving",
+    "monitor.proving.service",
     "monitor.feeds.service",
     "monitor.reporting",
 )

@@ -151,7 +151,7 @@ class Prover:
         period = resolve(contract.period, contract.timezone, int(config["billing_day"]), wanted.period, last.sealed_at)
         first_day = day_name(period.start - DAY_MS)
         entries = [one for one in ledger.entries(first_day=first_day) if one.index <= last.index]
-        if not entries or not any(day_start(one.day) + DAY_MS > period.start for one in entries):
+        if not any(period.start - DAY_MS < day_start(one.day) < period.end for one in entries):
             raise CannotProve(f"No day of {wanted.period} is sealed.")
         # Supplements of earlier days may stand in between: whatever follows the first entry belongs to the chain.
         chain = [ledger.entry(index) for index in range(entries[0].index, last.index + 1)]

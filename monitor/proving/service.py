@@ -1,4 +1,4 @@
-"""Sealing and proving beside the probing: seals what is due, tells the witnesses, proves each month, mails, retires rows.
+"""Sealing and proving beside the probing: days, witnesses, months, mail, and rows that may go.
 
 Each of these is tried again at the next round; none holds up another, and none holds up the probing.
 """
@@ -224,4 +224,3 @@ def _letter(record: ProofRecord) -> Text:
     if record.note:
         lines += ["", "What changed since the revision before:", *(f"  {one}" for one in record.note.split("; "))]
     return Text(f"Statement of availability: {record.contract} {record.period}{revision}", tuple(lines))
-

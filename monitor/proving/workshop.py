@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from monitor.clock import Clock
@@ -19,7 +20,7 @@ from monitor.keys import Keys, load_keys, new_key, page_secret
 from monitor.proof.canonical import sha256
 from monitor.proving.prover import Made, Prover, Wanted
 from monitor.proving.settings import ProofSettings
-from monitor.statement.sign import PageIdentity, own_identity
+from monitor.statement.sign import CannotSign, PageIdentity, own_identity
 from monitor.store.proofs import ProofRecord
 from monitor.store.sqlite import SqliteStore
 
@@ -67,7 +68,8 @@ class Workshop:
         if own is None:
             return own_identity(page_secret(keys), self.settings.customer or keys.signer.key.name, _SINCE)
         key = load_pem_private_key(own.key.read_bytes(), None)
-        assert isinstance(key, CertificateIssuerPrivateKeyTypes)
+        if not isinstance(key, EllipticCurvePrivateKey | RSAPrivateKey):
+            raise CannotSign(f"The key {own.key} is neither RSA nor elliptic-curve, which PDF readers know.")
         chain = tuple(x509.load_pem_x509_certificates(own.chain.read_bytes())) if own.chain else ()
         certificate = x509.load_pem_x509_certificate(own.certificate.read_bytes())
         return PageIdentity(certificate=certificate, chain=chain, key=key)
@@ -102,7 +104,12 @@ class Workshop:
         # A death after this line leaves a file without a record: it is made again and takes the same place.
         write_whole(path, made.pdf)
         await store.proofs.add(record)
-        data = {"contract": wanted.contract, "period": wanted.period, "revision": made.revision, "sha256": record.sha256}
+        data = {
+            "contract": wanted.contract,
+            "period": wanted.period,
+            "revision": made.revision,
+            "sha256": record.sha256,
+        }
         await store.writer.put_event(make("proof", data, source="monitor", at=record.made_at))
         log.info("proved %s %s, revision %d: %s", wanted.contract, wanted.period, made.revision, path)
         return record, made

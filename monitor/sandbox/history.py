@@ -79,10 +79,16 @@ def tell(targets: Sequence[Watched], start: int, end: int, seed: int) -> Story:
     return Story(troubles=troubles, pauses=pauses, events=_events(dice, targets, troubles, start, end))
 
 
+def _middle(start: int, end: int) -> tuple[int, int]:
+    """The span without its edges, so that what happens in it has a before and an after."""
+    edge = min(DAY, (end - start) // 4)
+    return start + edge, end - edge
+
+
 def _pauses(dice: random.Random, start: int, end: int) -> tuple[tuple[int, int, str], ...]:
     """One stop for an upgrade of the machine, and one stall of a minute or two."""
-    stop = start + dice.randrange(5 * DAY, end - start - 5 * DAY)
-    stall = start + dice.randrange(DAY, end - start - DAY)
+    stop = dice.randrange(*_middle(start, end))
+    stall = dice.randrange(*_middle(start, end))
     return (
         (stop, stop + dice.randrange(8 * MINUTE, 26 * MINUTE), "not_running"),
         (stall, stall + dice.randrange(70_000, 150_000), "loop_stalled"),
@@ -93,11 +99,11 @@ def _troubles(dice: random.Random, target: Watched, start: int, end: int) -> tup
     causes = _CAUSES.get(target.kind, _CAUSES["web"])
     found = []
     for _ in range(dice.choice((0, 0, 1, 1, 2, 3))):
-        began = start + dice.randrange(DAY, end - start - DAY)
+        began = dice.randrange(*_middle(start, end))
         lasted = min(int(dice.lognormvariate(6.3, 1.3) * 1000), 5 * HOUR)
         found.append(Trouble(began, began + max(lasted, 20_000), *dice.choice(causes)))
     if dice.random() < 0.4:
-        began = start + dice.randrange(DAY, end - start - DAY)
+        began = dice.randrange(*_middle(start, end))
         found.append(Trouble(began, began + dice.randrange(MINUTE, 9 * MINUTE), *dice.choice(_OURS)))
     apart: list[Trouble] = []
     for trouble in sorted(found):
@@ -111,9 +117,10 @@ def _events(
 ) -> tuple[tuple[str, dict[str, Any]], ...]:
     events: list[tuple[str, dict[str, Any]]] = []
     for contract in sorted({target.contract for target in targets if target.contract}):
-        night = start + dice.randrange(4, 25) * DAY + 2 * HOUR
+        days = (end - start) // DAY
+        night = start + dice.randrange(days // 6, max(days * 5 // 6, 1)) * DAY + 2 * HOUR
         events.append(_maintenance(contract, night, night + 2 * HOUR, night - 9 * DAY, "database upgrade"))
-        late = start + dice.randrange(4, 25) * DAY + 23 * HOUR
+        late = start + dice.randrange(days // 6, max(days * 5 // 6, 1)) * DAY + 23 * HOUR
         events.append(_maintenance(contract, late, late + HOUR, late - 20 * HOUR, "router exchange"))
         own = [t for t in targets if t.contract == contract]
         for number, (target, trouble) in enumerate((t, x) for t in own for x in troubles[t.name]):

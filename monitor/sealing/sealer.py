@@ -194,16 +194,21 @@ class Sealer:
         entries = ledger.entries(first_day=day, last_day=day)
         if not entries:
             return []
-        counts: dict[tuple[str, str], int] = {}
-        for (target, location, _, _), count in self._store.reader.counts(start, start + DAY_MS).items():
-            counts[target, location] = counts.get((target, location), 0) + count
         known_ids = self._sealed_events(entries)
         entered = self._store.reader.events(entered_from=start, entered_until=start + DAY_MS)
         news = [event for event in entered if event.kind != "config" and event.id not in known_ids]
-        sealed_counts = ledger.sealed(day)
-        if not news and all(sealed_counts.get(key, 0) >= count for key, count in counts.items()):
+        # A segment ends with the next day's first slot: what lies before that counts there, and belongs here.
+        if not news and self._all_sealed(start) and self._all_sealed(start + DAY_MS):
             return []
         return self._beyond(day, secret, entries, known_ids)
+
+    def _all_sealed(self, start: int) -> bool:
+        """Whether every observation of the UTC day is in the ledger."""
+        counts: dict[tuple[str, str], int] = {}
+        for (target, location, _, _), count in self._store.reader.counts(start, start + DAY_MS).items():
+            counts[target, location] = counts.get((target, location), 0) + count
+        sealed = self._store.ledger.sealed(day_name(start))
+        return all(sealed.get(key, 0) >= count for key, count in counts.items())
 
     def _beyond(self, day: str, secret: bytes, entries: Sequence[LedgerEntry], known_ids: set[str]) -> list[GroupDay]:
         sealed_at: dict[tuple[str, str], set[int]] = {}

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -35,7 +35,7 @@ class PageIdentity:
 
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...] = ()
-    key: CertificateIssuerPrivateKeyTypes
+    key: ec.EllipticCurvePrivateKey | RSAPrivateKey
 
     def __repr__(self) -> str:
         return f"PageIdentity({self.fingerprint})"

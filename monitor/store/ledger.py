@@ -101,7 +101,7 @@ def m002_contents(db: Database) -> None:
         """
         + append_only("ledger_contents")
         + append_only("ledger_secret")
-        + first_stands("ledger_secret", "id"),
+        + first_stands("ledger_secret", ("id",)),
     )
 
 

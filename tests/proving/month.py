@@ -1,6 +1,5 @@
 """A store with a month of generated history in it, sealed, for the tests of proving."""
 
-import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,10 @@ support:
   rules: [{name: urgent, severity: important, milestone: responded, within: 2h, clock: always}]
 """
 TARGETS = (
-    Watched("mail-api", "http", 60_000, "example", "api"),
-    Watched("relay", "smtp", 60_000, "example", "smtp"),
-    Watched("other", "http", 60_000, "rival", "api"),
-    Watched("alone", "tcp", 60_000, None, None),
+    Watched("mail-api", "http", 300_000, "example", "api"),
+    Watched("relay", "smtp", 300_000, "example", "smtp"),
+    Watched("other", "http", 900_000, "rival", "api"),
+    Watched("alone", "tcp", 900_000, None, None),
 )
 
 
@@ -103,8 +102,3 @@ def new_keys(folder: Path) -> Keys:
 def sealer(store: SqliteStore, clock: FakeClock, keys: Keys) -> Sealer:
     """A sealer with the usual settings."""
     return Sealer(store, clock, lambda: keys, seal_after_ms=180_000, heartbeat_ms=3_600_000)
-
-
-def day(text: str) -> int:
-    """The start of a UTC day."""
-    return int(dt.datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp()) * 1000
