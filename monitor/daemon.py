@@ -345,6 +345,7 @@ class Daemon:
                 nameservers=self._config.nameservers,
                 clock_suspect=self.clock_state is not None and not self.clock_state.synchronised,
                 stalled_s=self._lost_s,
+                transcripts=False,
             )
         hosts = None
         if result.outcome is not Outcome.OK and self.reference.configured:

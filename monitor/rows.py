@@ -30,6 +30,14 @@ def facts_of(result: Result) -> dict[str, Any]:
     return facts
 
 
+def phases_of(result: Result) -> dict[str, float]:
+    """Milliseconds of each phase by name; a phase that came several times (redirects, steps) is their sum."""
+    spent: dict[str, float] = {}
+    for phase in result.phases:
+        spent[phase.name] = round(spent.get(phase.name, 0.0) + phase.duration_ms, 3)
+    return spent
+
+
 def row_of(
     result: Result, *, at: int, target: str, location: str, scheduled: bool, online: Mapping[str, str] | None
 ) -> Row:
@@ -44,7 +52,7 @@ def row_of(
         duration_ms=result.duration_ms,
         code=result.code,
         detail=result.detail,
-        phases={phase.name: phase.duration_ms for phase in result.phases},
+        phases=phases_of(result),
         facts=facts_of(result),
         ids=result.ids,
         probe_id=result.probe_id,

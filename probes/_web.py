@@ -114,6 +114,7 @@ class Expect(Settings):
         default_factory=dict, alias="json", description="JSONPath to the value that every match must have"
     )
     headers: dict[str, Regex] = Field(default_factory=dict, description="headers and what their values must match")
+    headers_not: dict[str, Regex] = Field(default_factory=dict, description="headers and what they must not match")
     within: Duration | None = Field(default=None, description="the whole probe must take no longer than this")
 
 
@@ -226,6 +227,10 @@ def judge(trace: Trace, response: Response, expect: Expect) -> None:
         if value is None or not re.search(pattern, value):
             seen = f"the header {name} is {trace.redact(value)[:100]!r}" if value is not None else f"no header {name}"
             raise failed("http", "assert", "header", f"{seen}, expected {pattern!r}", code=response.status)
+    for name, pattern in expect.headers_not.items():
+        if any(key == name.lower() and re.search(pattern, value) for key, value in response.headers):
+            seen = f"the header {name} matches {pattern!r}"
+            raise failed("http", "assert", "header", seen, code=response.status)
     for failure in _content(trace, response, expect):
         raise failure
 

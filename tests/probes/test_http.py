@@ -107,6 +107,8 @@ async def test_retry_after_does_not_turn_a_failure_into_throttling() -> None:
         ({"headers": {"content-TYPE": "json$"}}, "ok", ""),
         ({"headers": {"Content-Type": "html"}}, "wrong_answer", "the header Content-Type is 'application/json', ex"),
         ({"headers": {"X-None": "."}}, "wrong_answer", "no header X-None, expected '.'"),
+        ({"headers_not": {"X-None": ".", "Content-Type": "html"}}, "ok", ""),
+        ({"headers_not": {"Content-Type": "json"}}, "wrong_answer", "the header Content-Type matches 'json'"),
         ({"within": "5s"}, "ok", ""),
         ({"within": "0s"}, "wrong_answer", "answered after"),
     ],
