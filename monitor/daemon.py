@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from monitor import adjtime, descriptors
 from monitor.clock import Clock
 from monitor.config import Config
+from monitor.foreign_clocks import ForeignClocks
 from monitor.in_force import config_data
 from monitor.purse import Purse
 from monitor.reference import Reference
@@ -91,6 +92,7 @@ class Daemon:
         self._online: bool | None = None
         self._others: set[asyncio.Task[Any]] = set()
         self.clock_state: adjtime.ClockState | None = None
+        self.foreign_clocks = ForeignClocks()
         self._clock_read_at = self._clock_event_at = float("-inf")
         self.started_at = 0
         """When probing began, ms; 0 before."""
@@ -343,10 +345,12 @@ class Daemon:
                 now_ms=at,
                 redactor=self._config.redactor,
                 nameservers=self._config.nameservers,
-                clock_suspect=self.clock_state is not None and not self.clock_state.synchronised,
+                clock_suspect=self.foreign_clocks.suspect(started),
                 stalled_s=self._lost_s,
                 transcripts=False,
             )
+        if isinstance(offset := result.facts.get("clock_offset_ms"), int):
+            self.foreign_clocks.told(target.provider, offset, started)
         hosts = None
         if result.outcome is not Outcome.OK and self.reference.configured:
             result, hosts = await self._with_reference(result, started)

@@ -58,7 +58,6 @@ def probe(target: str, config_path: Path | None, as_json: bool) -> None:
 
 async def _once(config: Config, target: TargetConfig) -> tuple[int, Result, bool | None]:
     """When it started, what was found, and whether this machine is online (asked only after a failure)."""
-    from monitor import adjtime
     from monitor.clock import SystemClock
     from monitor.reference import Reference
     from monitor.rows import as_offline
@@ -67,7 +66,6 @@ async def _once(config: Config, target: TargetConfig) -> tuple[int, Result, bool
 
     clock = SystemClock()
     started, at = clock.monotonic(), clock.now_ms()
-    state = adjtime.read()
     given: dict[str, Any] = {"redactor": config.redactor, "nameservers": config.nameservers}
     result = await run(
         target.kind,
@@ -75,7 +73,6 @@ async def _once(config: Config, target: TargetConfig) -> tuple[int, Result, bool
         timeout_s=target.timeout_ms / 1000,
         probe_id=derive_probe_id(target.name, config.location, at),
         now_ms=at,
-        clock_suspect=state is not None and not state.synchronised,
         **given,
     )
     if result.outcome.value == "ok":
