@@ -2,6 +2,7 @@
 # make test   run the tests; those whose servers are absent are skipped and say why
 # make check  style, types, import contracts, documents
 # make bench  measure, beside Prometheus and blackbox_exporter
+# make fuzz   give the probes 10,000 broken answers a protocol
 #
 # Everything is set up on the first call, in .venv, from Python 3.11 or newer and make; nothing else is needed.
 # With PY=/some/python that interpreter is used as it is, and nothing is set up.
@@ -91,3 +92,7 @@ check: $(DEV)
 .PHONY: bench
 bench: $(DEV)
 	@$(PY) -m tests.bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(DEV)
+	@$(PY) -m tests.probes.fuzz $(ARGS)

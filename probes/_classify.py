@@ -299,6 +299,8 @@ TABLE: tuple[Row, ...] = (
     # --- what surrounds a mail service ----------------------------------------------------------------------------
     Row("mailauth", "any", "check_failed", O.WRONG_ANSWER, "the domain's records do not let its mail be trusted",
         "Each check that fails is named with a sentence; correct the record in the DNS."),
+    Row("mailauth", "any", "too_slow", O.LOCAL, "not all records could be read by the deadline",
+        "Ask a faster resolver (nameservers:), or allow more time with timeout:."),
     Row("blocklist", "lookup", "listed", O.LISTED, "a sending address or domain is on a blocklist",
         "Ask the provider for another address or for removal; the list says why."),
     Row("blocklist", "lookup", "unusable", O.LOCAL, "a blocklist does not answer us, or answers what is no listing",

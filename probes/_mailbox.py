@@ -33,7 +33,11 @@ T = TypeVar("T")
 
 _IDLE_S = 20.0
 _POLL_S = 1.0
-_ERRORS = (imapclient.exceptions.IMAPClientError, imaplib.IMAP4.error, OSError, EOFError, ValueError, LookupError)
+# A broken answer makes imaplib and IMAPClient stumble over its parts, so that errors of types belong to it too.
+_ERRORS = (
+    imapclient.exceptions.IMAPClientError, imaplib.IMAP4.error, OSError, EOFError, ValueError, LookupError, TypeError,
+    AttributeError, AssertionError, RecursionError,
+)  # fmt: skip
 
 
 class Imap(TlsSettings):

@@ -79,17 +79,19 @@ class Records:
     async def _resolve(self, name: str, rdtype: str) -> Answer:
         budget = max(0.05, min(5.0, self._trace.remaining() * 0.6))
         try:
-            # The final dot: search domains of this machine must play no part.
-            found = await self._resolver.resolve(
-                name.rstrip(".") + ".", rdtype, lifetime=budget, raise_on_no_answer=False, search=False
-            )
+            # dnspython may sleep beyond its lifetime before it asks again.
+            async with asyncio.timeout(budget):
+                # The final dot: search domains of this machine must play no part.
+                found = await self._resolver.resolve(
+                    name.rstrip(".") + ".", rdtype, lifetime=budget, raise_on_no_answer=False, search=False
+                )
         except dns.resolver.NXDOMAIN:
             return Answer("nxdomain")
         except (dns.name.LabelTooLong, dns.name.EmptyLabel, dns.name.NameTooLong, UnicodeError, dns.name.BadEscape):
             return Answer("nxdomain")
         except dns.resolver.NoNameservers as error:
             return Answer("refused" if "REFUSED" in str(error) else "servfail")
-        except dns.exception.Timeout:
+        except (dns.exception.Timeout, TimeoutError):
             return Answer("silent")
         except (dns.exception.DNSException, OSError):
             return Answer("servfail")

@@ -71,15 +71,17 @@ async def _ask(
 ) -> tuple[list[str], str, dict[str, object]]:
     """Addresses, a state (``answer``, ``nxdomain``, ``empty``, ``servfail``, ``silent``), and what to keep."""
     try:
-        answer = await resolver.resolve(host, rdtype, lifetime=budget, raise_on_no_answer=False)
+        # dnspython may sleep beyond its lifetime before it asks again.
+        async with asyncio.timeout(budget):
+            answer = await resolver.resolve(host, rdtype, lifetime=budget, raise_on_no_answer=False)
     except dns.resolver.NXDOMAIN:
         return [], "nxdomain", {"type": rdtype, "error": "NXDOMAIN"}
     except dns.resolver.YXDOMAIN as error:
         return [], "servfail", {"type": rdtype, "error": str(error)}
     except dns.resolver.NoNameservers as error:
         return [], "servfail", {"type": rdtype, "error": str(error)}
-    except dns.exception.Timeout as error:
-        return [], "silent", {"type": rdtype, "error": str(error)}
+    except (dns.exception.Timeout, TimeoutError) as error:
+        return [], "silent", {"type": rdtype, "error": str(error) or "no answer in time"}
     except (dns.name.LabelTooLong, dns.name.EmptyLabel, dns.name.NameTooLong, UnicodeError) as error:
         return [], "nxdomain", {"type": rdtype, "error": str(error)}
     found = [r.address for r in answer] if answer.rrset is not None else []

@@ -104,7 +104,11 @@ async def probe(target: Target, trace: Trace) -> None:
     records = Records(trace, target.nameservers)
     try:
         with trace.phase("lookup"):
-            findings = await asyncio.gather(*(_look(records, what, where, target.ignore) for what, where in pairs))
+            async with asyncio.timeout(trace.remaining() * 0.95):
+                looks = (_look(records, what, where, target.ignore) for what, where in pairs)
+                findings = await asyncio.gather(*looks)
+    except TimeoutError:
+        raise failed("blocklist", "lookup", "unusable", "not all lists could be asked in time") from None
     finally:
         records.close()
     listed = [finding for finding in findings if finding.codes]

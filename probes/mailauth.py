@@ -5,6 +5,7 @@ support of a mail provider asks about first. What these records should be is the
 a resolver of ours that does not answer is ours.
 """
 
+import asyncio
 import base64
 import binascii
 import ipaddress
@@ -52,6 +53,15 @@ class _Wrong(Exception):
 
 async def probe(target: Target, trace: Trace) -> None:
     """Makes every check and tells all that fail."""
+    try:
+        async with asyncio.timeout(trace.remaining() * 0.95):
+            await _check_all(target, trace)
+    except TimeoutError:
+        seen = f"not all records could be read in time; the check of {trace.last_phase} was not finished"
+        raise failed("mailauth", "any", "too_slow", seen) from None
+
+
+async def _check_all(target: Target, trace: Trace) -> None:
     records = Records(trace, target.nameservers)
     checks: dict[str, Callable[[Target, Trace, Records], Awaitable[str]]] = {
         "spf": _spf, "dkim": _dkim, "dmarc": _dmarc, "mx": _mx, "ptr": _ptr,
