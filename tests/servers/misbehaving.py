@@ -21,7 +21,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -211,9 +211,9 @@ class Misbehaving:
                 request, client = datagrams.recvfrom(65535)
             except OSError:
                 return
-            self.requests.append(request)
             if self._over.is_set() or not request:
                 return
+            self.requests.append(request)
             answer = Dns.datagram(request)
             match self._behaviour:
                 case "silent" | "mute" | "half_open" | "close" | "reset" | "half_closed" | "drip":
@@ -224,11 +224,18 @@ class Misbehaving:
                     answer = answer[: len(answer) // 2]
                 case "endless":
                     answer = Dns.truncated(request)  # "ask again over TCP", where the answer does not end
-                case "late":
-                    if self._over.wait(self._delay):
-                        return
+            answer = self._instead.get(0, answer)
+            if self._behaviour == "late":
+                # Questions that come meanwhile are heard.
+                self._run(partial(self._answer_late, answer, client), datagrams)
+                continue
             with contextlib.suppress(OSError):
-                datagrams.sendto(self._instead.get(0, answer), client)
+                datagrams.sendto(answer, client)
+
+    def _answer_late(self, answer: bytes, client: tuple[str, int], datagrams: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            self.wait(self._delay)
+            datagrams.sendto(answer, client)
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait so long (None: to the end of the server); OSError where the server ends meanwhile."""

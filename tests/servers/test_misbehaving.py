@@ -267,6 +267,11 @@ def test_dns() -> None:
             assert "192.0.2.1" in ask(query, HOST, timeout=3, port=server.port).to_text()
     with Misbehaving("dns", "silent") as server, pytest.raises(dns.exception.Timeout):
         dns.query.udp(query, HOST, timeout=0.2, port=server.port)
+    with Misbehaving("dns", "late", delay=0.3) as server:
+        with pytest.raises(dns.exception.Timeout):
+            dns.query.udp(query, HOST, timeout=0.1, port=server.port)
+        assert dns.query.udp(query, HOST, timeout=3, port=server.port).answer
+        assert len(server.requests) == 2
     with Misbehaving("dns", "garbage") as server, pytest.raises(Exception, match=r"."):
         dns.query.udp(query, HOST, timeout=0.5, port=server.port)
 
