@@ -163,9 +163,9 @@ def _model_at(model: type[BaseModel], path: TreePath, node: object) -> type[Base
     """The model of the block at ``path``, found by following the annotations."""
     here: Any = model
     for part in path:
-        candidates = [kind for kind in _kinds_of(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        candidates = [kind for kind in alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if isinstance(part, int):
-            here = _inner(here)
+            here = inner_of(here)
             continue
         fields = [
             field.annotation
@@ -173,28 +173,28 @@ def _model_at(model: type[BaseModel], path: TreePath, node: object) -> type[Base
             for name, field in kind.model_fields.items()
             if part in (name, field.alias)
         ]
-        here = fields[0] if fields else _inner(here)
+        here = fields[0] if fields else inner_of(here)
         if here is None:
             return None
-    models = [kind for kind in _kinds_of(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = [kind for kind in alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
     if len(models) > 1 and isinstance(node, Mapping):  # of several the one that knows most of the keys
         models.sort(key=lambda kind: -len(set(keys_of(kind)) & set(node)))
     return models[0] if models else None
 
 
-def _kinds_of(annotation: Any) -> list[Any]:
+def alternatives(annotation: Any) -> list[Any]:
     """The alternatives of an annotation, without Annotated and Optional."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _kinds_of(get_args(annotation)[0])
+        return alternatives(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
-        return [kind for part in get_args(annotation) for kind in _kinds_of(part)]
+        return [kind for part in get_args(annotation) for kind in alternatives(part)]
     return [annotation]
 
 
-def _inner(annotation: Any) -> Any:
+def inner_of(annotation: Any) -> Any:
     """What a list or mapping holds."""
-    for kind in _kinds_of(annotation):
+    for kind in alternatives(annotation):
         arguments = [part for part in get_args(kind) if part is not Ellipsis]
         if arguments:
             return arguments[-1]

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from monitor.cli import cli
 from monitor.config import Config, ConfigProblems, load
 from monitor.schema import schema
+from monitor.schema_text import reference
 
 ROOT = Path(__file__).parent.parent
 BAD = sorted((ROOT / "tests/badconfig/config").glob("*.yaml"))
@@ -170,9 +171,9 @@ def test_the_shipped_configuration_is_understood() -> None:
 
 
 def test_the_schema_for_editors_is_current_and_agrees(tmp_path: Path) -> None:
-    """config/schema.json is what the models say (make schema renews it), is valid, and takes what we take."""
+    """config/schema.json is what the models say, is valid, and takes what we take."""
     stored = json.loads((ROOT / "config/schema.json").read_text())
-    assert stored == schema(), "run: slaproof schema > config/schema.json"
+    assert stored == schema(), "run: tests/renew_documents.py"
     jsonschema.Draft202012Validator.check_schema(stored)
     validator = jsonschema.Draft202012Validator(stored)
     yaml = YAML(typ="safe", pure=True)
@@ -182,3 +183,21 @@ def test_the_schema_for_editors_is_current_and_agrees(tmp_path: Path) -> None:
         validator.validate(yaml.load("lisen: 127.0.0.1:9780"))
     with pytest.raises(jsonschema.ValidationError):
         validator.validate(yaml.load("targets: [{name: a, tcp: {host: h, prot: 3}}]"))
+
+
+def test_every_key_stands_in_the_documentation() -> None:
+    """docs/configuration.md ends with the reference that the models give, and its examples are understood."""
+    text = (ROOT / "docs/configuration.md").read_text()
+    marker = "<!-- from here on: slaproof schema --markdown -->\n"
+    assert text.partition(marker)[2] == "\n" + reference(), "run: tests/renew_documents.py"
+
+
+def test_the_examples_in_the_documentation_are_understood(tmp_path: Path) -> None:
+    """Each example block of docs/configuration.md is a configuration."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/configuration.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 3
+    (tmp_path / "private-ca.pem").write_text("x")
+    (tmp_path / "smtp-password").write_text("x")
+    for block in blocks:
+        written(tmp_path, block)
+        load(tmp_path / "monitor.yaml", environment={}, secrets="optional")

@@ -8,12 +8,18 @@ from monitor.commands._options import echo_json
 
 
 @click.command()
-def schema() -> None:
+@click.option("--markdown", is_flag=True, help="The reference of all keys as Markdown instead.")
+def schema(markdown: bool) -> None:
     """Print the JSON Schema of the configuration.
 
     Editors complete and check by it: write
     “# yaml-language-server: $schema=slaproof.schema.json” into the first line of the configuration.
     """
+    if markdown:
+        from monitor.schema_text import reference
+
+        click.echo(reference(), nl=False)
+        return
     from monitor.schema import schema as made
 
     echo_json(made())
