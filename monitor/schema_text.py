@@ -116,7 +116,9 @@ def _default(field: FieldInfo) -> str:
         return f"`{write_duration(value)}`"
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int) and isinstance(value[0], str):
         return f"`{value[0]}:{value[1]}`"
-    if isinstance(value, tuple | list | frozenset | set):
+    if isinstance(value, frozenset | set):
+        value = sorted(value)
+    if isinstance(value, tuple | list):
         return f"`[{', '.join(str(item) for item in value)}]`"
     return f"`{value}`"
 
