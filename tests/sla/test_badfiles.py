@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.commands.contract import contract
 from monitor.commands.evaluate import evaluate
 from monitor.evaluate import COLUMNS, read_results
+from monitor.sla.instants import write_instant
 from monitor.sla.series import Observations
 from monitor.terms import load_contract, load_events
 from monitor.yamlfile import Problems
@@ -78,6 +82,9 @@ ROW = "2026-10-01T00:00:00.000Z,t,main,true,ok,5"
             f"{HEAD}\n{ROW.replace(',5', ',fast')}\n",
             "r.csv:2: duration_ms cannot be 'fast': write whole milliseconds, 0 where unknown",
         ),
+        (f"{HEAD}\n{ROW}\n{ROW}x", "r.csv:3: duration_ms cannot be '5x': write whole milliseconds, 0 where unknown"),
+        (f"{HEAD}\r\n{ROW}\r\n{ROW}x\r\n",
+         "r.csv:3: duration_ms cannot be '5x': write whole milliseconds, 0 where unknown"),
         (f"{HEAD}\n{ROW},more\n", f"r.csv:2: has 7 columns and not 6: {HEAD}"),
         (f"{HEAD}\n2026-10-01T00:00:00Z,t\n", f"r.csv:2: has 2 columns and not 6: {HEAD}"),
         (f'{HEAD}\n{ROW}\n"{ROW.replace(",", chr(34) + "," + chr(34))}x"\n',
@@ -135,6 +142,31 @@ def test_rows_are_read_in_every_form(tmp_path: Path) -> None:
         found.append((list(series.at), bytes(series.code)))
     assert found[0] == found[1]
     assert found[0][0] == [1_790_812_800_000, 1_790_812_860_500]
+
+
+@given(
+    st.lists(st.integers(0, 4_000_000_000_000), min_size=1, max_size=30), st.sampled_from(["\n", "\r\n"]), st.booleans()
+)
+def test_the_quick_way_reads_what_the_thorough_one_reads(instants: list[int], ending: str, whole: bool) -> None:
+    """Plain files give the same columns as the same files with quotes, line for line."""
+    rows = []
+    for index, at in enumerate(instants):
+        time = write_instant(at)
+        time = time.replace(time[19:], "Z") if whole else time
+        rows.append(
+            f"{time},t{index % 2},main,{'true' if index % 3 else 'false'},{'ok' if index % 5 else 'tls'},{at % 70}"
+        )
+    text = ending.join([HEAD, *rows])
+    found = []
+    for content in (text, text.replace("main", '"main"'), text + ending):
+        with NamedTemporaryFile() as file:
+            file.write(content.encode())
+            file.flush()
+            observations = Observations()
+            read_results(Path(file.name), observations)
+        found.append({key: (list(one.at), bytes(one.code)) for key, one in observations.series.items()})
+    assert found[0] == found[1] == found[2]
+    assert sum(len(at) for at, _ in found[0].values()) == len(instants)
 
 
 def test_quotes_far_down_do_not_count_the_rows_before_them_twice(tmp_path: Path) -> None:
