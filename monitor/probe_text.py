@@ -61,6 +61,11 @@ def show(console: Console, target: TargetConfig, at: int, result: Result, online
         _say(console, f"→ {result.advice}" if result.advice else "")
         if online is None:
             _say(console, "No reference hosts are configured: whether this machine is online is not known.")
+    show_steps(console, at, result)
+
+
+def show_steps(console: Console, at: int, result: Result) -> None:
+    """Print the parts below the head: the steps with their times, what was seen and said, the evidence."""
     if result.phases:
         _section(console, "Steps", _phases(result.phases, result.duration_ms))
     facts = _facts(result)

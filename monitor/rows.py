@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.store import Row
-from probes._outcome import Outcome, Result
+from probes._outcome import Line, Outcome, Phase, Result, TlsFacts
 
 
 def facts_of(result: Result) -> dict[str, Any]:
@@ -105,6 +105,46 @@ def evidence_of(result: Result, reference: Mapping[str, str] | None) -> dict[str
     if reference is not None:
         whole["reference_hosts"] = dict(reference)
     return whole
+
+
+def result_of(row: Row) -> Result:
+    """A kept probe as the probe found it: a good one by its row, a failed one with all its evidence."""
+    known: dict[str, Any] = unpack(row.evidence) if row.evidence is not None else {}
+    phases, start = [], 0.0
+    for name, begin, duration in known.get("phases") or [(name, None, ms) for name, ms in row.phases.items()]:
+        begin = (
+            start if begin is None else begin
+        )  # the start of a good probe's steps is not kept: one follows the other
+        phases.append(Phase(name=name, start_ms=begin, duration_ms=duration))
+        start = begin + duration
+    facts = {key: value for key, value in row.facts.items() if key not in _TOLD}
+    tls = known.get("tls")
+    if tls is None and "tls_version" in row.facts:
+        tls = {
+            "version": row.facts["tls_version"],
+            "cipher": row.facts.get("tls_cipher", ""),
+            "not_after": row.facts.get("cert_not_after"),
+            "subject": row.facts.get("cert_subject", ""),
+            "issuer": row.facts.get("cert_issuer", ""),
+        }
+    return Result(
+        outcome=Outcome(row.outcome),
+        detail=row.detail,
+        advice=str(known.get("advice", "")),
+        duration_ms=row.duration_ms,
+        phases=tuple(phases),
+        peer=row.facts.get("peer"),
+        code=row.code,
+        tls=None if tls is None else TlsFacts(**{**tls, "names": tuple(tls.get("names", ()))}),
+        facts=known.get("facts", facts),
+        ids=row.ids,
+        transcript=tuple(Line(at_ms=at, mark=mark, text=text) for at, mark, text in known.get("transcript", ())),
+        evidence=known.get("evidence", {}),
+        probe_id=row.probe_id,
+    )
+
+
+_TOLD = frozenset({"peer", "tls_version", "tls_cipher", "cert_not_after", "cert_subject", "cert_issuer"})
 
 
 def pack(evidence: Mapping[str, Any]) -> bytes:
