@@ -120,7 +120,7 @@ def _default(field: FieldInfo) -> str:
         value = sorted(value)
     if isinstance(value, tuple | list):
         return f"`[{', '.join(str(item) for item in value)}]`"
-    return f"`{value}`"
+    return f"`{str(value).encode('unicode_escape').decode()}`"
 
 
 def _is_duration(field: FieldInfo) -> bool:
