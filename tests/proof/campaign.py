@@ -25,7 +25,8 @@ def main() -> int:
             missed += 1
             print("missed:", error)
     print(
-        f"{len(cases)} falsifications, {missed} missed by the two verifiers in Python, {time.monotonic() - started:.0f} s"
+        f"{len(cases)} falsifications, {missed} missed by the two verifiers in Python, "
+        f"{time.monotonic() - started:.0f} s"
     )
     started = time.monotonic()
     unseen = campaign(bundle, cases)
