@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from monitor.sla.instants import parse_instant
+from monitor.sla.values import OUTCOMES
+from monitor.web import contracts as contract_pages
+from monitor.web import house, overview, plainly
 from monitor.web import outage as outage_page
-from monitor.web import overview
 from monitor.web import service as service_page
 from monitor.web.access import Access
 from monitor.web.live import Live
 from monitor.web.ports import Source
-from monitor.web.render import html, language, page
+from monitor.web.render import html, language, page, policy_of
 from monitor.web.routes import Route
 from monitor.web.words import Words
 
@@ -36,6 +38,11 @@ class Pages:
             ("/", self.overview, "overview: every contract and service"),
             ("/services/{contract}/{service}", self.service, "one service in one period"),
             ("/services/{contract}/{service}/outages/{start}", self.outage, "one outage with its evidence"),
+            ("/contracts", self.contracts, "every contract"),
+            ("/contracts/{contract}", self.contract, "one contract in plain words, its claims and tickets"),
+            ("/proofs", self.proofs, "the statements, to download and to verify"),
+            ("/verifier", self.verifier, "the page that verifies a statement in the browser"),
+            ("/monitor", self.monitor, "the monitor's own health"),
             ("/live", self.live.stream, "server-sent events that tell pages to refresh"),
         ]
         return [Route(method="GET", path=p, access=Access.READ, handler=h, summary=s) for p, h, s in rows]
@@ -67,6 +74,52 @@ class Pages:
             most=outage_page.TRANSCRIPTS,
             live=view.outage.running,
         )
+
+    async def contracts(self, request: web.Request) -> web.Response:
+        """Every contract."""
+        lines = await self._once(("contracts",), contract_pages.every, self._source)
+        return await self._page(request, "contracts.html", "contracts", lines=lines)
+
+    async def contract(self, request: web.Request) -> web.Response:
+        """One contract in plain words, with its claims and tickets."""
+        view = await self._source.run(contract_pages.one, self._source, request.match_info["contract"])
+        words = Words(language(request, self._source.settings()))
+        parts = plainly.parts(view.terms.contract, words)
+        return await self._page(request, "contract.html", "contracts", v=view, parts=parts)
+
+    async def proofs(self, request: web.Request) -> web.Response:
+        """The statements."""
+        found = [] if self._source.proofs is None else await self._source.run(self._source.proofs.all)
+        now = self._source.clock.now_ms()
+        names = list(self._source.config().contracts)
+        example = (
+            f"{self._source.period_at(names[0], now)} --contract {names[0]}" if names else "2026-10 --contract NAME"
+        )
+        return await self._page(
+            request,
+            "proofs.html",
+            "proofs",
+            live=False,
+            proofs=found,
+            example=example,
+            verifier=self._source.verifier is not None,
+        )
+
+    async def verifier(self, request: web.Request) -> web.Response:
+        """The verifying page, whose own scripts and styles are allowed by their hashes and nothing else is."""
+        if self._source.verifier is None:
+            raise KeyError("verifier")
+        text = await self._source.run(self._source.verifier)
+        response = page(text)
+        response.headers["Content-Security-Policy"] = policy_of(text)
+        response.enable_compression()
+        return response
+
+    async def monitor(self, request: web.Request) -> web.Response:
+        """The monitor's own health."""
+        view = await self._once(("monitor",), house.build, self._source)
+        location = self._source.config().location
+        return await self._page(request, "monitor.html", "monitor", v=view, location=location, fault_of=OUTCOMES.get)
 
     async def _once(self, key: tuple[object, ...], build: Callable[..., T], *arguments: Any) -> T:
         """Build what several readers ask for at the same moment only once."""
