@@ -20,7 +20,8 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Mapping
+import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -106,17 +107,13 @@ def is_local_host(header: str | None, names: tuple[str, ...]) -> bool:
 class Gate:
     """Decides for every request. `users` are names and bcrypt hashes of basic auth."""
 
-    def __init__(self, tokens: Tokens | None, users: Mapping[str, str]) -> None:
+    def __init__(self, tokens: Tokens | None, users: Mapping[str, str], sans: Sequence[str] = ()) -> None:
         self._tokens = tokens
         self._users = dict(users)
+        self._sans = frozenset(sans)
         self._salt = secrets.token_bytes(16)
         self._proven: dict[str, bytes] = {}
         self.failures = Buckets(rate=0.2, burst=10)
-
-    def use_users(self, users: Mapping[str, str]) -> None:
-        """Take over another list of users, as after a reload."""
-        self._users = dict(users)
-        self._proven.clear()
 
     async def identify(self, request: web.Request, settings: WebSettings) -> Who:
         """Who asks. Raises Refusal where credentials are shown that are not good."""
@@ -128,7 +125,7 @@ class Gate:
             and is_local_host(request.headers.get("Host"), settings.hosts)
             and not any(mark in request.headers for mark in PROXY_MARKS)
         )
-        certificate = _certificate(transport)
+        certificate = _certificate(transport, self._sans)
         header = request.headers.get("Authorization")
         if header is None:
             return Who(peer=peer, loopback=near, certificate=certificate)
@@ -224,13 +221,15 @@ def _bcrypt(password: str, stored: str) -> bool:
         return False
 
 
-def _certificate(transport: asyncio.BaseTransport | None) -> str | None:
-    """The subject of a client certificate that the TLS handshake verified."""
+def _certificate(transport: asyncio.BaseTransport | None, sans: frozenset[str]) -> str | None:
+    """The subject of a client certificate that the handshake verified, and that bears one of the names asked for."""
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    if tls is None or tls.context.verify_mode.name == "CERT_NONE":
+    if tls is None or tls.context.verify_mode == ssl.CERT_NONE:
         return None
     shown = tls.getpeercert()
     if not shown:
+        return None
+    if sans and not sans & {value for _, value in shown.get("subjectAltName", ())}:
         return None
     names = [value for part in shown.get("subject", ()) for key, value in part if key == "commonName"]
     return names[0] if names else "certificate"

@@ -17,6 +17,7 @@ from monitor.web.pages import Pages
 from monitor.web.public import Public
 from monitor.web.render import SECURITY_HEADERS, TYPES, html, language, page, static
 from monitor.web.routes import Handler, Route
+from monitor.web.toolkit import Toolkit
 from monitor.web.words import LANGUAGES, Words
 
 if TYPE_CHECKING:
@@ -53,13 +54,15 @@ def table(source: Source | None, pages: Pages | None = None) -> list[Route]:
     ]
 
 
-def make_app(source: Source, *, users: dict[str, str] | None = None) -> web.Application:
-    """The application for one source. `users` are names and bcrypt hashes that basic auth takes."""
+def make_app(source: Source, toolkit: Toolkit | None = None) -> web.Application:
+    """The application for one source; `toolkit` is what the exporter toolkit's file asks for, its TLS aside."""
+    toolkit = toolkit or Toolkit()
     pages = Pages(source)
     routes = table(source, pages)
     by_handler = {(route.method, route.path): route for route in routes}
-    gate = Gate(source.tokens, users or {})
-    app = web.Application(middlewares=[_Guard(source, gate, by_handler).middleware], client_max_size=MAX_BODY)
+    gate = Gate(source.tokens, toolkit.users, toolkit.sans)
+    guard = _Guard(source, gate, by_handler, {**SECURITY_HEADERS, **toolkit.headers})
+    app = web.Application(middlewares=[guard.middleware], client_max_size=MAX_BODY)
     app.on_shutdown.append(pages.live.close)
     for route in routes:
         if route.method == "GET":
@@ -72,7 +75,10 @@ def make_app(source: Source, *, users: dict[str, str] | None = None) -> web.Appl
 class _Guard:
     """What every request passes: rate, gate, handler, headers."""
 
-    def __init__(self, source: Source, gate: Gate, routes: dict[tuple[str, str], Route]) -> None:
+    def __init__(
+        self, source: Source, gate: Gate, routes: dict[tuple[str, str], Route], headers: dict[str, str]
+    ) -> None:
+        self._headers = headers
         self._source = source
         self._gate = gate
         self._routes = routes
@@ -89,7 +95,7 @@ class _Guard:
                 else:
                     response = refused
             if not response.prepared:
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     response.headers.setdefault(name, value)
             return response
 

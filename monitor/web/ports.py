@@ -96,7 +96,9 @@ class Seal:
     at: int
     day: str
     size: int
-    root: str
+    """Entries in the ledger."""
+    note: str
+    """The signed checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
