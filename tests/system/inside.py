@@ -70,6 +70,7 @@ def _life(seen: dict[str, Any]) -> None:
         return
     seen["status"] = _show("StatusText")
     seen["probed"] = _wait(lambda: _hit("/first", 0), 30)
+    seen["credentials"] = sorted(path.name for path in Path("/run/credentials/slaproof.service").iterdir())
     seen["authorization"] = sorted({one[2] for one in _hits})
     _wait(lambda: "probe_success" in _metrics(), 20)
     seen["metrics"] = _metrics()

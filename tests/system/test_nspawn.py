@@ -75,7 +75,12 @@ def _boot(folder: Path) -> dict[str, Any]:
     for name, text in files.items():
         (etc / name).write_text(text)
         binds.append(f"--bind-ro={etc / name}:/etc/systemd/system/{name}")
-    for name, text in (("slaproof-test.yaml", _CONFIG), ("slaproof/api-key", "Bearer credential-of-the-test")):
+    secret = "Bearer credential-of-the-test"
+    for name, text in (
+        ("slaproof-test.yaml", _CONFIG),
+        ("slaproof/api-key", secret),
+        ("credstore/slaproof.key", "of no use here"),
+    ):
         path = etc / name.replace("/", "-")
         path.write_text(text)
         path.chmod(0o600)
@@ -126,6 +131,7 @@ def test_the_service_lives_under_systemd(tmp_path: Path) -> None:
     assert seen["active"], seen["journal"][:3000]
     assert seen["status"], story
     assert seen["probed"], story
+    assert seen["credentials"] == ["api-key", "slaproof.key"], story
     assert seen["authorization"] == ["Bearer credential-of-the-test"], story
     assert re.search(r"^probe_success\{.*\} 1", seen["metrics"], re.MULTILINE), seen["metrics"]
     assert seen["reload"] == 0, story
