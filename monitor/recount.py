@@ -31,7 +31,7 @@ from monitor.yamlfile import Problems, loads
 def recount(proven: Proven) -> Recomputed:
     """The answer that the bundle's observations give. BundleError, with the place, where they give none."""
     judged = evaluation_of(proven)
-    contents = [
+    contents = list(proven.earlier) + [
         content
         for entry in proven.entries
         for group in entry.groups.values()
@@ -91,7 +91,7 @@ def terms_of(config: Any) -> Terms:
         text = loads(config["text"], "contract").data
         if text != config["terms"]:
             raise BundleError("contract", "the contract's text and its terms do not say the same")
-        contract = read_contract(config["terms"])
+        contract = read_contract(text)  # says the same, with the services in the contract's order
     except (Problems, Faulty) as problems:
         raise BundleError("contract", str(problems)) from problems
     fee = config["fee"]

@@ -57,7 +57,7 @@ def root_of(size, shown, proof):  # the root that a multiproof gives (§2)
 
 
 class Log:  # a log from its peaks on (§5)
-    def __init__(self, origin, size, peaks):
+    def __init__(self, origin, size=0, peaks=(), signatures=None):
         self.origin, self.size, self.peaks = origin, size, [bytes.fromhex(peak) for peak in peaks]
         need(size.bit_count() == len(peaks), "peaks that do not fit", "before")
 
@@ -103,9 +103,9 @@ def signers(text, lines, keys, where):  # which of the keys signed the text (§2
 
 
 class Keys:  # the history of keys (§5)
-    def __init__(self, data, origin):
-        self.keys, self.replaced, self.links, self.revoked = list(map(parse_key, data["keys"])), {}, [], {}
-        for text, lines in (note.rsplit("\n\n", 1) for note in data["notes"]):
+    def __init__(self, origin, keys, notes):
+        self.keys, self.replaced, self.links, self.revoked = list(map(parse_key, keys)), {}, [], {}
+        for text, lines in (note.rsplit("\n\n", 1) for note in notes):
             what, by, one, two, last = text.split("\n")
             pair = [parse_key(one), parse_key(two)] if what == "slaproof key rotation" else []
             signed = signers(text + "\n", lines, pair or self.keys, "keys.json")
@@ -162,7 +162,7 @@ def check_pages(pdf, fingerprint):  # what the signature of a PDF covers, and th
 
 
 def check_heartbeats(entry, beats, groups):  # each committed to a beginning of what the day sealed (§5)
-    log, at, day = Log("", 0, []), ms(entry["day"]), entry["day"]
+    log, at, day = Log(""), ms(entry["day"]), entry["day"]
     for step, lag, leaves, firsts, proof in beats or ():
         at, shown = at + step, {}
         for (name, salt, segments, events), first in zip(groups, firsts, strict=False):
@@ -183,8 +183,8 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
     end = file.index(b"\n", file.index(b"\n\n") + 2) + 1
     text, line = file[:end].decode().split("\n\n")
     title, origin, *listed = text.split("\n")
-    need(title == "slaproof bundle 1" and line.count("\n") == 1, "no bundle", "head")
     raw, data = {}, {}
+    need(title == "slaproof bundle 1" and line.count("\n") == 1, "no bundle", "head")
     for digest, size, name in (one.split(" ") for one in listed):
         raw[name], end, stream = file[end : end + int(size)], end + int(size), zlib.decompressobj()
         need(sha(raw[name]).hex() == digest, "a member is not the one that was signed", name)
@@ -192,18 +192,19 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
         need(not name.endswith(".z") or (stream.eof and not stream.unused_data), "a broken stream", name)
     need(end == len(file), "the file does not end with its last member", "end of the file")
     about, evaluation, ledger = (json.loads(data[name]) for name in ("about.json", "evaluation.json", "ledger.json.z"))
-    keys = Keys(json.loads(data["keys.json"]), origin)
+    keys = Keys(origin, **json.loads(data["keys.json"]))
     signed = signers(text + "\n", line, keys.keys, "head")
     need(len(signed) == 1 and set(keys.keys) <= keys.linked({*signed}), "not signed by one key of the history", "head")
     need(not known or {*map(parse_key, known)} & keys.linked({*signed}), "the key is not one that you know", "head")
     need(ms(about["made"]) < keys.revoked.get(signed[0], NEVER), "the key had been revoked", "head")
-    heads, events, configs = (data[f"{name}.jsonl.z"].split(b"\n")[:-1] for name in ("segments", "events", "config"))
+    lines_of = (data[f"{name}.jsonl.z"].split(b"\n")[:-1] for name in ("segments", "events", "config", "earlier"))
+    heads, events, configs, past = lines_of
     packed = enumerate(json.loads(data["series.json.z"]))
     series = {(one["target"], one["location"]): rows_of(one, raw[f"rows/{i:05d}.z"]) for i, one in packed}
-    tokens, before = json.loads(data["timestamps.json.z"]), ledger["before"]
-    log = Log(origin, before["size"], before["peaks"])
-    need(not log.size or signers(log.head(), before["signatures"], keys.keys, "before"), "not signed", "before")
-    used, days, stamped, parts, ids, in_force = dict.fromkeys(series, 0), [], set(), {}, set(), []
+    tokens, log = json.loads(data["timestamps.json.z"]), Log(origin, **ledger["before"])
+    need(not log.size or signers(log.head(), ledger["before"]["signatures"], keys.keys, "before"), "unsigned", "before")
+    used, days, stamped, parts, in_force = dict.fromkeys(series, 0), [], set(), {}, []
+    ids = [json.loads(event)["id"] for event in past]
     for one in ledger["entries"]:
         entry, index = json.loads(one["entry"]), log.size
         day, kind, sealed, place = entry["day"], entry["kind"], ms(entry["sealed"]), f"{entry['day']}, entry {index}"
@@ -237,34 +238,32 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
                     at, lines = (column[start : used[key]] for column in series[key])
                     where = f"{day}, {key[0]} from {key[1]}"
                     need(canon(said) == line and len(at) == said["rows"] and said["day"] == day, "a header", where)
+                    plan, seen = said["plan"] or [[0, NEVER, 1, 0]], sum(json.loads(line)[2] for line in lines)
                     slots = sum(max(0, -((a + (phase - a) % step - z) // step)) for a, z, step, phase in said["plan"])
-                    counted = (
-                        slots == said["expected"] and sum(json.loads(line)[2] for line in lines) == said["scheduled"]
-                    )
-                    need(counted and (said["kind"] == "segment") == (kind == "day"), "a header that miscounts", where)
-                    inside = (
-                        said["plan"][0][0] <= at[0] <= at[-1] < said["plan"][-1][1] if at and said["plan"] else True
-                    )
-                    need(inside and at == sorted(at), "observations out of order or of the plan", where)
+                    inside = not at or plan[0][0] <= at[0] <= at[-1] < plan[-1][1]
+                    fits = slots == said["expected"] and seen == said["scheduled"] and inside and at == sorted(at)
+                    need(fits and (said["kind"] == "segment") == (kind == "day"), "not as its header says", where)
                     segments.append((said, at, lines))
                     parts.setdefault((day, *key), []).append(said)
                     digests.append(sha(line + b"\n" + "".join(lines).encode()))
                 digests += [sha(event) for event in evs]
-                value = {"day": day, "digest": sha(b"".join(digests)).hex(), "group": name, "kind": "roll"}
-                leaves = [sha(canon({**value, "leaves": len(digests)})), *digests]
+                chain = accumulate(past if name else [], lambda link, event: sha(link + sha(event)), initial=bytes(32))
+                earlier = [len(past if name else []), [*chain][-1].hex()]
+                value = {"day": day, "digest": sha(b"".join(digests)).hex(), "earlier": earlier, "group": name}
+                leaves = [sha(canon({**value, "kind": "roll", "leaves": len(digests)})), *digests]
+                past += evs if name else []
                 first, end = firsts[tag], ends[list(firsts).index(tag)]
                 need(end - first == len(leaves), "something is left out or added", place)
                 shown |= {first + number: sha(b"\x00" + salt + leaf) for number, leaf in enumerate(leaves)}
                 groups.append((name, salt, segments, evs))
-                for event in map(json.loads, evs):
-                    need(event["id"] not in ids and event["group"] == name, "an event twice", f"event {event['id']}")
-                    ids.add(event["id"])
+                ids += [json.loads(event)["id"] for event in evs]
                 in_force += [(json.loads(configs[n])["since"], sha(configs[n]).hex()) for n in numbers if name]
                 targets = [t for n in numbers for t in json.loads(configs[n])["targets"]]
                 due |= {(day, t["name"], where) for t in targets for where in t["locations"]}
         need(root_of(entry["leaves"], shown, one["proof"]).hex() == entry["root"], "not what was sealed", place)
         need(kind != "day" or {key for key in parts if key[0] == day} == due, "not the targets configured", place)
         check_heartbeats(entry, one["heartbeats"], groups)
+    need(len(set(ids)) == len(ids), "an event stands twice", "events.jsonl.z")
     left = heads + events + [*tokens] + [key for key in series if used[key] < len(series[key][0])]
     need(not left, "something that belongs to no entry", "ledger.json.z")
     for (day, target, location), said in parts.items():
@@ -275,8 +274,8 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
     first, end = map(ms, about["days"])
     same = origin == about["origin"] and all(evaluation[name] == about[name] for name in ("contract", "period"))
     need(same and "inputs.json" in data, "another month", "evaluation.json")
-    covers = first <= ms(about["period"]["start"]) and ms(about["period"]["to"]) <= end + DAY
-    need(covers and all(first <= ms(day) <= end for day in days), "not the days of the period", "about.json")
+    need(all(first <= ms(day) <= end for day in days), "days that were not looked at", "about.json")
+    need(first <= ms(about["period"]["start"]) and ms(about["period"]["to"]) <= end + DAY, "not all days", "about.json")
     if file is not whole:
         check_pages(whole, about["pdf_signer"])
     gaps = [gap[3] for said in parts.values() for one in said for gap in one["gaps"]]

@@ -106,6 +106,8 @@ class BundleInput:
     """Its checkpoint, signed; None where it was empty."""
     entries: tuple[SealedEntry, ...]
     """Consecutive entries of the log: every one from the first day's on, supplements too."""
+    earlier: tuple[bytes, ...] = ()
+    """The contract's events in the entries before the first, all of them, in order."""
     evaluation: JSON
     """The answer of ``slaproof evaluate`` (arithmetic §9)."""
     inputs: JSON
@@ -213,6 +215,7 @@ def _members(given: BundleInput) -> dict[str, bytes]:
         found["statement.json"] = _pretty(given.statement)
     found["keys.json"] = _pretty(given.keys.to_json())
     found["config.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in configs.contents))
+    found["earlier.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in given.earlier))
     found["events.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in events))
     found["ledger.json.z"] = _zipped(canonical(ledger))
     found["segments.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in headers))

@@ -16,6 +16,7 @@ from monitor.proof.checkpoint import Checkpoint
 from monitor.proof.keyring import Keyring, parse_rfc3339
 from monitor.proof.ledger import (
     COMMON,
+    NOTHING_EARLIER,
     HeartbeatGroup,
     day_name,
     day_start,
@@ -25,6 +26,7 @@ from monitor.proof.ledger import (
     heartbeat_entry,
     heartbeat_log,
     leaf,
+    more_earlier,
 )
 from monitor.proof.note import Note, NoteError, VerifierKey
 from monitor.proof.proven import Entry, Proven, ShownGroup, ShownSegment
@@ -88,6 +90,8 @@ class Checker:
         self._told = 0
         self.notes: dict[int, tuple[str, VerifierKey | None]] = {}
         """For each entry its signed checkpoint, and who signed."""
+        self.earlier = NOTHING_EARLIER
+        """The chain of the contract's events in the entries so far."""
 
     # --- 4
 
@@ -220,6 +224,7 @@ class Checker:
         """Format §8.6."""
         self._told = 0
         ids: set[str] = set()
+        self._earlier(ids)
         rows = events = segments = 0
         for entry in self.proven.entries:
             shown: dict[int, bytes] = {}
@@ -272,7 +277,10 @@ class Checker:
         digests = [sha256(one) for one in group.configs]
         digests += [digest_of(one.header, one.lines) for one in group.segments]
         digests += [sha256(one) for one in group.events]
-        leaves = group_leaves(name, self.proven.secrets[name], entry.day, digests)
+        leaves = group_leaves(
+            name, self.proven.secrets[name], entry.day, digests, self.earlier if name else NOTHING_EARLIER
+        )
+        self.earlier = more_earlier(self.earlier, group.events if name else ())
         if firsts[at + 1] - firsts[at] != len(leaves):
             self.bad(
                 "trees",
@@ -282,6 +290,17 @@ class Checker:
             )
             return {}
         return {firsts[at] + number: one for number, one in enumerate(leaves)}
+
+    def _earlier(self, ids: set[str]) -> None:
+        """Events sealed before the first entry: the rolls say that there are these and no others."""
+        self.earlier = more_earlier(NOTHING_EARLIER, self.proven.earlier)
+        for line in self.proven.earlier:
+            event = parse_canonical(line)
+            if event["kind"] != "event" or event["group"] != self.proven.contract or event["id"] in ids:
+                self.bad(
+                    "trees", "An event of another group, or one that stands twice.", f"earlier event {event['id']}"
+                )
+            ids.add(event["id"])
 
     def _contents(self, entry: Entry, group: ShownGroup, ids: set[str]) -> None:
         """What was sealed does not contradict itself."""

@@ -5,7 +5,8 @@ The rules that this file keeps:
 1. Each UTC day's contents are sorted into groups: one for each contract, and one, named "", for what concerns all.
 2. A content's leaf is SHA-256(0x00 || salt || SHA-256(content)); the salt belongs to the group and the day, so that
    nobody to whom a group was not shown can confirm a guess of its contents.
-3. A group's leaves are neighbours: first its roll, which counts and digests the others and so makes dropping show.
+3. A group's leaves are neighbours: first its roll, which counts and digests the others and so makes dropping show. It
+   also digests all events of a contract in the entries before: what was stated months ago may count today.
 4. Groups stand in the order of their tags. The entry lists the tags; who holds a group's secret can tell whether the
    group has leaves in an entry, and nobody else can tell whose a tag is.
 5. The log is an RFC 6962 tree of entries: one for each day, without a day left out, and one for each supplement.
@@ -113,10 +114,24 @@ def config_bytes(*, contract: str, since: int, config: Mapping[str, JSON]) -> by
     return canonical({**config, "contract": contract, "kind": "config", "since": since})
 
 
-def roll_bytes(*, group: str, day: str, digests: Sequence[bytes]) -> bytes:
-    """The roll of a group: how many contents it has that day, and one digest over all of theirs in order."""
-    value = {"day": day, "digest": sha256(b"".join(digests)).hex(), "group": group, "kind": "roll"}
-    return canonical({**value, "leaves": len(digests)})
+Earlier = tuple[int, str]
+"""How many events of a contract stand in the entries before, and the end of the chain of their digests."""
+
+NOTHING_EARLIER: Earlier = (0, bytes(32).hex())
+
+
+def more_earlier(earlier: Earlier, contents: Sequence[bytes]) -> Earlier:
+    """The chain with more events: each link is SHA-256 of the link before and the SHA-256 of the event's content."""
+    link = bytes.fromhex(earlier[1])
+    for content in contents:
+        link = sha256(link + sha256(content))
+    return earlier[0] + len(contents), link.hex()
+
+
+def roll_bytes(*, group: str, day: str, digests: Sequence[bytes], earlier: Earlier) -> bytes:
+    """The roll of a group: how many contents it has that day, one digest over theirs in order, and ``earlier``."""
+    value = {"day": day, "digest": sha256(b"".join(digests)).hex(), "earlier": list(earlier), "group": group}
+    return canonical({**value, "kind": "roll", "leaves": len(digests)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +150,17 @@ class Group:
         """SHA-256 of each content: configurations, segments, events."""
         return [sha256(content) for content in (*self.configs, *self.segments, *self.events)]
 
-    def leaves(self, day: str) -> list[bytes]:
+    def leaves(self, day: str, earlier: Earlier) -> list[bytes]:
         """The leaf hashes, the roll's first."""
-        return group_leaves(self.name, self.secret, day, self.digests())
+        return group_leaves(self.name, self.secret, day, self.digests(), earlier)
 
 
-def group_leaves(name: str, secret: bytes, day: str, digests: Sequence[bytes]) -> list[bytes]:
+def group_leaves(
+    name: str, secret: bytes, day: str, digests: Sequence[bytes], earlier: Earlier = NOTHING_EARLIER
+) -> list[bytes]:
     """The leaf hashes of a group from its contents' digests, the roll's first."""
     salt = group_salt(secret, day)
-    roll = sha256(roll_bytes(group=name, day=day, digests=digests))
+    roll = sha256(roll_bytes(group=name, day=day, digests=digests, earlier=earlier))
     return [leaf(salt, digest) for digest in (roll, *digests)]
 
 
@@ -158,6 +175,8 @@ class LogState:
     log: merkle.Log = field(default_factory=merkle.Log)
     day: str | None = None
     """The last day that has its entry."""
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)
+    """For each group but the common one the chain of all its events so far."""
 
     def checkpoint(self) -> Checkpoint:
         """The log's head."""
@@ -166,14 +185,16 @@ class LogState:
     def to_json(self) -> str:
         """For the store."""
         peaks = [peak.hex() for peak in self.log.peaks]
-        return json.dumps({"origin": self.origin, "size": self.log.size, "peaks": peaks, "day": self.day})
+        value = {"origin": self.origin, "size": self.log.size, "peaks": peaks, "day": self.day}
+        return json.dumps({**value, "earlier": self.earlier})
 
     @classmethod
     def from_json(cls, text: str) -> LogState:
         """From the store. ValueError if it is malformed."""
         data = json.loads(text)
         log = merkle.Log(data["size"], tuple(bytes.fromhex(peak) for peak in data["peaks"]))
-        return cls(data["origin"], log, data["day"])
+        earlier = {name: (count, link) for name, (count, link) in data["earlier"].items()}
+        return cls(data["origin"], log, data["day"], earlier)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,10 +249,14 @@ def _seal(state: LogState, day: str, groups: Sequence[Group], sealed_at: int, ex
     leaves: list[bytes] = []
     first: dict[str, int] = {}
     tags: list[list[JSON]] = []
+    earlier = dict(state.earlier)
     for tag, group in tagged:
         first[group.name] = len(leaves)
         tags.append([tag, len(leaves)])
-        leaves += group.leaves(day)
+        known = state.earlier.get(group.name, NOTHING_EARLIER)
+        leaves += group.leaves(day, known)
+        if group.events and group.name != COMMON:
+            earlier[group.name] = more_earlier(known, group.events)
     entry = canonical(
         {
             **extra,
@@ -243,7 +268,7 @@ def _seal(state: LogState, day: str, groups: Sequence[Group], sealed_at: int, ex
         }
     )
     log = state.log.append(merkle.leaf_hash(entry))
-    after = LogState(state.origin, log, day if extra["kind"] == "day" else state.day)
+    after = LogState(state.origin, log, day if extra["kind"] == "day" else state.day, earlier)
     return Sealed(entry=entry, leaves=tuple(leaves), first=first, checkpoint=after.checkpoint(), state=after)
 
 

@@ -85,6 +85,8 @@ class Proven:
     secrets: dict[str, bytes]
     series: list[Series]
     configs: list[bytes]
+    earlier: list[bytes]
+    """The contract's events in the entries before the first one."""
 
     @property
     def contract(self) -> str:
@@ -100,6 +102,8 @@ class Proven:
 
     def all_events(self) -> Iterator[JSON]:
         """The ledger's events that are shown, in the order of entry."""
+        for event in self.earlier:
+            yield parse_canonical(event)
         for entry in self.entries:
             for group in entry.groups.values():
                 for event in group.events:
@@ -153,6 +157,7 @@ def read_proven(container: Container) -> Proven:
         secrets=secrets,
         series=_series(container),
         configs=read_lines(members, "config.jsonl.z"),
+        earlier=read_lines(members, "earlier.jsonl.z"),
     )
     _distribute(found, shown, read_lines(members, "segments.jsonl.z"), read_lines(members, "events.jsonl.z"))
     return found

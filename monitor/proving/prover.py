@@ -35,7 +35,7 @@ from monitor.proof.segment import DAY_MS
 from monitor.proving.inputs import events_of, inputs_of
 from monitor.proving.pages import Dress, statement
 from monitor.recount import evaluation_of, terms_of
-from monitor.sealing.packing import unpack_groups
+from monitor.sealing.packing import unpack_events, unpack_groups
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.period import Period, resolve
 from monitor.statement.render import render
@@ -183,7 +183,8 @@ class Prover:
         if not period.complete or seen_until < period.end:
             now = min(now, seen_until)
             period = resolve(contract.period, contract.timezone, terms.billing_day, wanted.period, now)
-        contents = [c for one in sealed if (shown := one.shown.get(wanted.contract)) for c in shown.events]
+        earlier = unpack_events(self._store.ledger.events_before(entries[0].index, wanted.contract))
+        contents = [*earlier, *(c for one in sealed if (shown := one.shown.get(wanted.contract)) for c in shown.events)]
         before, before_note = self._log_before(entries[0])
         given = BundleInput(
             origin=self._keys.signer.key.name,
@@ -197,6 +198,7 @@ class Prover:
             before=before,
             before_note=before_note,
             entries=tuple(sealed),
+            earlier=earlier,
             evaluation={},
             inputs=inputs_of(events_of(contents), wanted.contract),
             keys=self._keys.ring,

@@ -45,6 +45,11 @@ def unpack_groups(contents: Iterable[Content]) -> dict[str, Shown]:
     }
 
 
+def unpack_events(packed: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Events' contents."""
+    return tuple(map(zlib.decompress, packed))
+
+
 def _pack_segment(segment: Segment) -> bytes:
     step = segment.plan[0].interval_ms if segment.plan else 60_000
     packed = pack(segment.rows, step)

@@ -236,6 +236,14 @@ class Ledger(Repository):
             if groups is None or group in groups
         ]
 
+    def events_before(self, index: int, group: str) -> list[bytes]:
+        """The events of a group in the entries before that one, in order, packed as whoever sealed packed them."""
+        found = self._all(
+            "SELECT data FROM ledger_contents WHERE idx < ? AND grp = ? AND kind = 'event' ORDER BY idx, number",
+            (index, group),
+        )
+        return [bytes(data) for (data,) in found]
+
     async def secret(self, fresh: bytes) -> bytes:
         """The ledger's secret, from which groups have theirs; `fresh` becomes it where there is none yet."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitor.proof import merkle
-from monitor.proof.bundle import BundleInput, SealedEntry, SealedHeartbeat, Shown, build_bundle
+from monitor.proof.bundle import BundleInput, SealedEntry, SealedHeartbeat, Shown, build_bundle, read_container
 from monitor.proof.keyring import Keyring
 from monitor.proof.ledger import (
     COMMON,
@@ -26,9 +26,11 @@ from monitor.proof.ledger import (
     segments_in_order,
 )
 from monitor.proof.note import SeedSigner, sign_note
-from monitor.proof.proven import Proven
+from monitor.proof.proven import Proven, read_proven
 from monitor.proof.segment import DAY_MS, Gap, Row, Rows, Segment, Span, day_plan, segment_bytes
 from monitor.proof.verify import Recomputed
+from monitor.proving.inputs import events_of, inputs_of
+from monitor.recount import evaluation_of
 
 ORIGIN = "monitor.example/slaproof"
 SECRET = bytes(range(32))
@@ -77,10 +79,12 @@ class World:
         self.groups = ["mailer", *(f"other-{n}" for n in range(self.others))]
         self.secrets = {name: group_secret(SECRET, name) for name in [COMMON, *self.groups]}
         self.start = day_start(self.first_day)
+        self.stated: dict[str, list[bytes]] = {}
         for number in range(-self.before_days, 0):
             self.seal(day_name(self.start + number * DAY_MS))
         self.before, self.before_note = self.state.log, self.entries[-1].note if self.entries else None
         self.entries = []
+        self.earlier = tuple(self.stated.get("mailer", ()))
         for number in range(self.days):
             self.seal(day_name(self.start + number * DAY_MS))
 
@@ -145,7 +149,10 @@ class World:
                     events.append(
                         event_bytes(
                             id=f"{day}-x{number}", at=one["start"], entered_at=one["start"] + 1000, kind="exclusion",
-                            data={**one, "start": rfc3339(one["start"]), "end": rfc3339(one["end"])}, group=group,
+                            group=group,
+                            data={
+                                **one, "contract": "mailer", "start": rfc3339(one["start"]), "end": rfc3339(one["end"]),
+                            },
                         )
                     )  # fmt: skip
         return Shown(configs=configs, segments=segments, events=tuple(events))
@@ -195,6 +202,8 @@ class World:
 
     def _append(self, sealed, shown, beats) -> None:
         self.state = sealed.state
+        for name in self.groups:
+            self.stated.setdefault(name, []).extend(shown[name].events if name in shown else ())
         mine = {name: one for name, one in shown.items() if name in (COMMON, "mailer")}
         note = sign_note(sealed.checkpoint.text(), self.signer)
         self.entries.append(
@@ -210,7 +219,8 @@ class World:
         values: dict = dict(  # noqa: C408
             origin=ORIGIN, contract="mailer", period=period, days=(self.first_day, last),
             made_at=day_start(last) + 3 * DAY_MS, secrets=self.secrets, config=self.config(), before=self.before,
-            before_note=self.before_note, entries=tuple(self.entries), evaluation={}, inputs={}, statement=None,
+            before_note=self.before_note, earlier=self.earlier, entries=tuple(self.entries), evaluation={}, inputs={},
+            statement=None,
             keys=Keyring.of([self.signer.key], (), ORIGIN),
         )  # fmt: skip
         values |= changes
@@ -218,6 +228,22 @@ class World:
             rows = [s.rows for e in values["entries"] for g in e.shown.values() for s in g.segments]
             values["evaluation"] = {"contract": "mailer", "period": values["period"], **totals(rows)}
         return BundleInput(**values)
+
+    def real_bundle(self, **changes) -> bytes:
+        """A bundle with the real evaluation of October, up to the last day here."""
+        end = day_start("2026-11-01")
+        to = min(end, self.start + self.days * DAY_MS)
+        period = {
+            "name": "2026-10", "start": rfc3339(day_start("2026-10-01")), "end": rfc3339(end), "to": rfc3339(to),
+            "complete": to == end,
+        }  # fmt: skip
+        words = {"period": period, "now": to, **changes}
+        draft = self.bundle(**words, evaluation={"services": []})
+        proven = read_proven(read_container(draft))
+        stated = [e for one in self.entries for e in one.shown["mailer"].events if "mailer" in one.shown]
+        words["inputs"] = inputs_of(events_of([*self.earlier, *stated]), "mailer")
+        proven = replace(proven, inputs=words["inputs"])
+        return self.bundle(**words, evaluation=evaluation_of(proven).answer())
 
     def bundle(self, **changes) -> bytes:
         return build_bundle(self.given(**changes), self.signer)
