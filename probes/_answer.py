@@ -156,6 +156,10 @@ class Answer:
                 trace.identify(name, value)
             elif name == "date":
                 self._clock(value)
+            elif name == "content-length" and len(value) < 16 and value.isdigit():
+                trace.facts["content_length"] = int(value)
+            elif name == "last-modified" and (modified := _date_ms(value)) is not None:
+                trace.facts["last_modified"] = modified // 1000
         trace.facts["http_version"] = version.decode()
         self._body = Unpacked("" if encoding == "identity" else encoding, self._max_body)
 

@@ -14,6 +14,7 @@ from monitor.web.api import Api
 from monitor.web.limits import Buckets
 from monitor.web.operations import Operations
 from monitor.web.pages import Pages
+from monitor.web.probing import Probing
 from monitor.web.public import Public
 from monitor.web.render import SECURITY_HEADERS, TYPES, html, language, page, static
 from monitor.web.routes import Handler, Route
@@ -51,6 +52,7 @@ def table(source: Source | None, pages: Pages | None = None) -> list[Route]:
         *Public(given).routes(),
         *Api(given).routes(),
         *Operations(given).routes(),
+        *Probing(given).routes(),
     ]
 
 

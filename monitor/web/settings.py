@@ -59,6 +59,10 @@ class WebSettings(Section):
         Literal["auto", "en", "de", "es", "sv"],
         Field(description="the pages' language; auto: what the browser prefers"),
     ] = "auto"
+    blackbox: Annotated[
+        LocalFile | None,
+        Field(description="blackbox.yml with the modules that /probe may use, as blackbox_exporter; none: no /probe"),
+    ] = None
     refresh: Annotated[
         int, Field(ge=1, le=3600, description="seconds between two live updates of a page, at the least")
     ] = 5

@@ -1,0 +1,1 @@
+"""Taking over what other monitors know: their targets, and what they measured."""
