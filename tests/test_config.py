@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import jsonschema
@@ -201,3 +202,19 @@ def test_the_examples_in_the_documentation_are_understood(tmp_path: Path) -> Non
     for block in blocks:
         written(tmp_path, block)
         load(tmp_path / "monitor.yaml", environment={}, secrets="optional")
+
+
+def test_a_long_file_is_read_quickly_and_in_the_same_words(tmp_path: Path) -> None:
+    """Thousands of targets: the same values and the same problems, at the same places, as in a short file."""
+    count = 2_000
+    lines = [f"  - {{name: t{n}, interval: 10s, tcp: {{host: 127.0.0.1, port: {n + 1}}}}}\n" for n in range(count)]
+    began = time.monotonic()
+    config = read(tmp_path, "targets:\n" + "".join(lines))
+    assert time.monotonic() - began < 20
+    assert [target.name for target in config.targets] == [f"t{n}" for n in range(count)]
+    lines[1_500] = "  - {name: t3, prot: 5, tcp: {host: 127.0.0.1, port: 1}}\n"
+    with pytest.raises(ConfigProblems) as caught:
+        read(tmp_path, "targets:\n" + "".join(lines))
+    assert [(p.line, p.column) for p in caught.value.problems] == [(1_502, 12), (1_502, 16)]
+    with pytest.raises(ConfigProblems, match=r":1502:\d+: is not YAML: "):
+        read(tmp_path, "targets:\n" + "".join([*lines[:1_500], "  - {name: [a}\n", *lines[1_501:]]))
