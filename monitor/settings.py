@@ -20,7 +20,7 @@ SECTIONS: tuple[str, ...] = (
     "monitor.notify.settings:NotifySettings",
     "monitor.feeds.settings:FeedsSettings",
     "monitor.proving.settings:ProofSettings",
-    "monitor.reporting_settings:OutageReportSettings",
+    "monitor.outage_reports_settings:OutageReportSettings",
 )
 """``module:class`` of each block; one whose module is not installed is passed over, and its key is then unknown."""
 

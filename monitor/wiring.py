@@ -36,7 +36,7 @@ PARTS: tuple[str, ...] = (
     "monitor.notify.service",
     "monitor.proving.service",
     "monitor.feeds.service",
-    "monitor.reporting",
+    "monitor.outage_reports",
 )
 """Modules with a coroutine function ``serve(context)`` that runs beside the probing; absent ones are passed over."""
 

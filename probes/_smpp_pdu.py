@@ -207,7 +207,8 @@ _KIND_OF_MESSAGE, _IS_RECEIPT, _IS_INTERMEDIATE = 0x3C, 0x04, 0x20
 
 def read_receipt(message: Message) -> Receipt | None:
     """The receipt in a message (§5.2.12, appendix B), from its parameters or its text; None where it is none."""
-    text = message.text.decode("latin-1")
+    # A receipt's text is short; a long one would keep the expression busy.
+    text = message.text[:1_000].decode("latin-1")
     found = _RECEIPT.search(text)
     told = message.parameters.get(RECEIPTED_MESSAGE_ID, b"").split(b"\0", 1)[0].decode("latin-1")
     state = STATES.get((message.parameters.get(MESSAGE_STATE) or b"\0")[0], "")

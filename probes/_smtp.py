@@ -35,7 +35,7 @@ _WITNESS_S = 2.0
 _REPLY_SHOWN = 300
 _UNSEEN = 8_192
 _QUEUE_ID = re.compile(r"queued as ([\w.:/-]+)|\bid=<?([\w.@-]+)|\b(?:message-?id|queue-?id)[:= ]+<?([\w.@-]+)", re.I)
-_SESSION_ID = re.compile(r"([\w.-]{8,}) - gsmtp")
+_SESSION_ID = re.compile(r"([\w.-]{8,64}) - gsmtp")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HELO = re.compile(rf"({_LABEL}(\.{_LABEL})*|\[[0-9A-Za-z:.]+\])")
 _ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f@]+@[^\s<>\x00-\x1f\x7f@]+")
@@ -248,6 +248,7 @@ def _judged(trace: Trace, phase: str, verb: str, error: Exception) -> Failed:
 
 def name_ids(trace: Trace, message: str) -> None:
     """Keeps what the server calls this exchange, where its reply says so."""
+    message = message[:2_000]
     if found := _QUEUE_ID.search(message):
         trace.identify("queue_id", next(group for group in found.groups() if group).rstrip("."))
     if found := _SESSION_ID.search(message):

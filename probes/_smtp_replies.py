@@ -82,6 +82,7 @@ def status_of(message: str) -> str:
 
 def judge(phase: str, code: int, message: str) -> str:
     """What this reply, which is not the one hoped for, means: the name of a row of protocol ``smtp``."""
+    message = message[:2_000]
     status, number = status_of(message), str(code)
     if status and status[0] != number[0]:
         # A status of another class than the code contradicts it; the code is what SMTP acts on (RFC 2034 §4).

@@ -294,7 +294,11 @@ class Lag:
 
 def _check(result: Result, subject: Subject, seed: str, lag_ms: float) -> None:
     assert isinstance(result.outcome, Outcome), seed
-    assert result.outcome.fault != "monitor" or str(result.outcome) in subject.ours, f"{seed}: {result.detail}"
+    # A machine that stood still proves nothing, and the runner says so.
+    stalled = lag_ms > 100 and "process stood still" in result.detail
+    assert stalled or result.outcome.fault != "monitor" or str(result.outcome) in subject.ours, (
+        f"{seed}: {result.detail}"
+    )
     late = result.duration_ms - TIMEOUT_S * 1000 - lag_ms
     assert late <= GRACE_MS, f"{seed}: {late:.0f} ms after the deadline: {result.detail}"
     kept = sum(len(line.text) for line in result.transcript)
@@ -326,6 +330,8 @@ async def campaign(protocol: str, count: int, seed: int) -> collections.Counter[
                     now_ms=time.time_ns() // 1_000_000,
                 )
             seen[str(result.outcome)] += 1
+            # The lag is counted when the loop next comes round to it.
+            await asyncio.sleep(0.006)
             _check(result, subject, f"{protocol} seed {seed} number {number}", lag.total - lag_before)
 
         with _no_complaints() as complaints:
@@ -342,11 +348,13 @@ async def campaign(protocol: str, count: int, seed: int) -> collections.Counter[
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("protocols", nargs="*", choices=[*SUBJECTS, []], default=list(SUBJECTS))
+    parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=f"of {', '.join(SUBJECTS)}; default: all")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    for protocol in options.protocols:
+    if unknown := set(options.protocols) - set(SUBJECTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    for protocol in options.protocols or SUBJECTS:
         began = time.monotonic()
         seen = asyncio.run(campaign(protocol, options.count, options.seed))
         took = time.monotonic() - began

@@ -276,3 +276,11 @@ def test_a_status_of_another_class_than_the_code_is_passed_over() -> None:
     """RFC 2034 §4: the basic code is what SMTP acts on."""
     assert judge("rcpt", 550, "4.3.1 no storage") == "refused"
     assert judge("rcpt", 450, "5.1.1 no such user") == "greylisted"
+
+
+async def test_a_reply_without_end_of_a_word_costs_nothing() -> None:
+    """A reply of eight thousand letters is read in no time: expressions over it are bounded."""
+    with Misbehaving("smtp", instead={3: b"451 4.3.0 " + b"x" * 8000 + b"\r\n"}) as server:
+        result = await probe("smtp", settings(server))
+    assert result.outcome == "server_error", shown(result)
+    assert result.duration_ms < 300
