@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -38,9 +40,15 @@ def make_source(path: Path, clock: FakeClock, settings: WebSettings | None = Non
 
 @pytest.fixture(scope="session")
 def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database."""
-    path = tmp_path_factory.mktemp("month") / "month.db"
-    fill(path).close()
+    """The database; workers of one run share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    path = folder / "month.db"
+    with (folder / "month.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            fill(folder / "filling.db").close()
+            (folder / "filling.db").rename(path)
     return path
 
 

@@ -5,6 +5,7 @@ Everything is made from the list of mishaps below; nothing is drawn at random th
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,12 +32,13 @@ from monitor.sla.contract import (
 )
 from monitor.sla.values import TargetSpec
 from monitor.store import Event, Gap, Row, open_store
-from monitor.store.sqlite import SqliteStore
+from monitor.store._insert import Inserter
+from monitor.store.sqlite import SqliteStore, _connect_writing
 from monitor.times import parse
 from tests.fakes import FakeClock
 
 NOW = parse("2026-10-27T12:34:56Z")
-FIRST = parse("2026-09-08T09:00:00Z")
+FIRST = parse("2026-09-14T09:00:00Z")
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
@@ -198,16 +200,16 @@ def terms() -> dict[str, Entry]:
 
 
 TARGETS = (
-    Target(name="mailpro-website", kind="page", contract="mailpro", service="website"),
-    Target(name="mailpro-apps", kind="page", contract="mailpro", service="online_apps"),
-    Target(name="mailpro-api", kind="http", contract="mailpro", service="api"),
-    Target(name="mailpro-smtp", kind="smtp", contract="mailpro", service="smtp"),
-    Target(name="mailpro-sms", kind="smpp", contract="mailpro", service="sms_gateway"),
+    Target(name="mailpro-website", kind="page", contract="mailpro", service="website", interval_ms=10 * MINUTE),
+    Target(name="mailpro-apps", kind="page", contract="mailpro", service="online_apps", interval_ms=10 * MINUTE),
+    Target(name="mailpro-api", kind="http", contract="mailpro", service="api", interval_ms=10 * MINUTE),
+    Target(name="mailpro-smtp", kind="smtp", contract="mailpro", service="smtp", interval_ms=10 * MINUTE),
+    Target(name="mailpro-sms", kind="smpp", contract="mailpro", service="sms_gateway", interval_ms=10 * MINUTE),
     Target(name="mailgun-api", kind="http", contract="mailgun", service="api"),
     Target(name="mailgun-smtp", kind="smtp", contract="mailgun", service="smtp"),
     Target(name="clicksend-sms", kind="sms", contract="clicksend", service="sms_gateway"),
-    Target(name="sparkpost-api", kind="http", contract="sparkpost", service="api"),
-    Target(name="office-site", kind="page", contract=None, service=None),
+    Target(name="sparkpost-api", kind="http", contract="sparkpost", service="api", interval_ms=10 * MINUTE),
+    Target(name="office-site", kind="page", contract=None, service=None, interval_ms=15 * MINUTE),
 )
 
 
@@ -258,8 +260,8 @@ MISHAPS = (
     Mishap(("mailpro-sms",), "2026-10-05T08:00:00Z", "2026-10-05T08:47:00Z", "refused", "connection refused"),
     Mishap(
         ("mailpro-sms",),
-        "2026-09-11T21:00:00Z",
-        "2026-09-12T00:30:00Z",
+        "2026-09-17T21:00:00Z",
+        "2026-09-18T00:30:00Z",
         "reset",
         "the connection was reset during bind",
     ),
@@ -538,11 +540,16 @@ def fill(path: Path, *, now: int = NOW, first: int = FIRST, targets: Sequence[Ta
 
 
 def _bulk(store: SqliteStore, rows: Sequence[Row], gaps: Sequence[Gap]) -> None:
-    import asyncio
+    """Straight into the tables, as the writer does it, without a future for each row."""
+    inserter = Inserter(_connect_writing(store.path), FakeClock(NOW))
+    try:
+        inserter.begin()
+        assert not any(inserter.rows(rows))
+        inserter.commit()
+    finally:
+        inserter.close()
 
     async def put() -> None:
-        for start in range(0, len(rows), 20_000):
-            await asyncio.gather(*[store.writer.put_row(row) for row in rows[start : start + 20_000]])
         await asyncio.gather(*[store.writer.put_gap(gap) for gap in gaps])
         for event in told():
             await store.writer.put_event(event)
