@@ -2,6 +2,7 @@
 # make test   run the tests; those whose servers are absent are skipped and say why
 # make check  style, types, import contracts, documents
 # make bench  measure, beside Prometheus and blackbox_exporter
+# make crash  kill the daemon with -9 at random instants, and look for what was lost
 # make fuzz   give the probes 10,000 broken answers a protocol
 #
 # Everything is set up on the first call, in .venv, from Python 3.11 or newer and make; nothing else is needed.
@@ -96,3 +97,7 @@ bench: $(DEV)
 .PHONY: fuzz
 fuzz: $(DEV)
 	@$(PY) -m tests.probes.fuzz $(ARGS)
+
+.PHONY: crash
+crash: $(DEV)
+	@$(PY) -m tests.store.crash $(ARGS)
