@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.config import Config
-from monitor.slots import count_slots, slot_of
+from monitor.slots import count_slots, first_slot, slot_of
 from monitor.store import Gap, Reader
 
 _CHUNK_MS = 6 * 3_600_000
+_UNDER_WAY_MS = 30_000
+"""How long beyond its deadline a probe may have been under way, its row waiting for its commit included."""
 
 
 def missed_while_away(
@@ -35,8 +37,28 @@ def missed_while_away(
                 Gap(target=name, location=config.location, start=cursor, end=end, slots=slots, reason="not_running",
                     detail="slaproof was not running")
             )  # fmt: skip
+        reach = int(known.get("timeout_ms", interval)) + interval + _UNDER_WAY_MS
+        gaps += _broken_off(reader, name, config.location, interval, offset, max(last.at, cursor - reach), cursor)
         cursors[name] = cursor
     return gaps, cursors, dict(last.data) != dict(data)
+
+
+def _broken_off(
+    reader: Reader, name: str, location: str, interval: int, offset: int, start: int, end: int
+) -> list[Gap]:
+    """The slots in [start, end) that nothing accounts for, though something later does.
+
+    While a probe was under way the slots after it became gaps, and those were written; then the daemon died with it.
+    """
+    rows = reader.observations(start, end + interval, targets=[name], location=location)
+    filled = {slot_of(row.at, interval, offset) for row in rows if row.scheduled}
+    gaps = [gap for gap in reader.gaps(start, end, targets=[name], location=location) if gap.slots]
+    return [
+        Gap(target=name, location=location, start=slot, end=slot + interval, slots=1, reason="shutdown",
+            detail="the probe was under way when slaproof ended")
+        for slot in range(first_slot(start, interval, offset), end, interval)
+        if slot not in filled and not any(gap.start <= slot < gap.end for gap in gaps)
+    ]  # fmt: skip
 
 
 def _accounted_until(reader: Reader, name: str, location: str, interval: int, offset: int, now: int, since: int) -> int:

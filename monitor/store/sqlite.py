@@ -325,7 +325,7 @@ def copy(source: Path, target: Path, *, progress: Callable[[int, int], None] | N
             old.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             old.backup(new, pages=pages, progress=told, sleep=0.0)
             old.execute("COMMIT")
-            new.execute("PRAGMA journal_mode = WAL")
+            new.execute("PRAGMA journal_mode = DELETE")  # one file; whoever opens it for writing turns the log on again
         with part.open("rb") as handle:
             os.fsync(handle.fileno())
         # A death before this line leaves a hidden .part beside, which the next backup removes; the name appears only

@@ -131,8 +131,11 @@ async def child(config: Config, pipe: int, stop_after: float | None) -> None:
     store.close()
 
 
-def one_round(config: Config, kill_after: float | None) -> list[str]:
-    """Fork a daemon, kill it after so long (None: let it stop after a second); the lines that it acknowledged."""
+def one_round(config: Config, kill_after: float | None, *, running: bool = False) -> list[str]:
+    """Fork a daemon and kill it after so long; the lines that it acknowledged.
+
+    None: let it stop in good order after a moment. `running`: count from its first acknowledged observation.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -147,13 +150,15 @@ def one_round(config: Config, kill_after: float | None) -> list[str]:
             os._exit(1)
     os.close(writing)
     received = bytearray()
-    end = time.monotonic() + (kill_after if kill_after is not None else 60)
+    end = time.monotonic() + (kill_after if kill_after is not None and not running else 60)
     while (left := end - time.monotonic()) > 0:
         ready, _, _ = select.select([reading], [], [], left)
         if ready:
             data = os.read(reading, 1 << 16)
             if not data:
                 break
+            if running and not received and kill_after is not None:
+                end = time.monotonic() + kill_after
             received += data
     if kill_after is not None:
         os.kill(pid, signal.SIGKILL)
@@ -174,8 +179,8 @@ def campaign(folder: Path, rounds: int, longest: float, seed: int, tell: Any = N
     acknowledged: dict[tuple[str, int], str] = {}
     for number in range(rounds):
         # a third of the kills fall into the start, where the store is made, migrated, opened and caught up
-        after = dice.random() * (0.15 if dice.random() < 1 / 3 else longest)
-        for line in one_round(config, after):
+        running = dice.random() > 1 / 3
+        for line in one_round(config, dice.random() * (longest if running else 0.3), running=running):
             target, at, *_ = json.loads(line)
             acknowledged[target, at] = line
         if tell is not None:
