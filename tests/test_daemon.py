@@ -456,13 +456,18 @@ async def test_a_reload_keeps_the_slots_of_those_that_stay(tmp_path: Path) -> No
 
 
 async def test_the_clocks_offset_is_recorded(world: World) -> None:
-    """Hourly, and when the kernel changes its mind about the clock being disciplined."""
+    """Hourly, and when the kernel changes its mind; a clock that others contradict is told to the probes."""
     await begun(world)
     await world.pass_time(7_300)
     assert world.store.kinds().count("clock_offset") == 3
     world.synchronised = replace(SYNCHRONISED, synchronised=False)
     await world.pass_time(100)
     assert world.store.kinds().count("clock_offset") == 4
+    assert world.asked[-1]["clock_suspect"] is False, "that nobody disciplines it does not make it wrong"
+    for provider in ("one", "two"):
+        world.daemon.foreign_clocks.told(provider, 600_000, world.clock.monotonic())
+    await world.pass_time(100)
+    assert world.asked[-1]["clock_suspect"] is True
     await world.daemon.stop("test")
 
 

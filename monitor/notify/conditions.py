@@ -52,6 +52,11 @@ class Condition:
     path: str = "/"
     """The page to look at."""
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON values, for the outbox and the memory."""
+        names = ("kind", "key", "since", "contract", "service", "path")
+        return {name: getattr(self, name) for name in names} | {"facts": dict(self.facts)}
+
     @property
     def severity(self) -> Severity:
         """How much it matters."""

@@ -15,7 +15,6 @@ from monitor.clock import Clock
 from monitor.notify.senders import NotTaken, Sender, sender
 from monitor.notify.settings import NotifySettings
 from monitor.notify.text import compose, together
-from monitor.store import StoreError
 from monitor.store.outbox import Message, Outbox
 
 log = logging.getLogger(__name__)
@@ -78,13 +77,3 @@ class Delivery:
                 wait = min(_FIRST_RETRY_MS << min(message.attempts, 10), _LAST_RETRY_MS)
                 await self._outbox.failed(message.id, error=str(error), retry_at=now + wait)
                 log.warning("a message over %s was not taken, next try in %d s: %s", name, wait // 1000, error)
-
-
-async def run(delivery: Delivery, clock: Clock, *, every_s: float = 2.0) -> None:
-    """Delivers for as long as it runs."""
-    while True:
-        try:
-            await delivery.deliver()
-        except StoreError as error:
-            log.warning("the outbox cannot be used: %s", error)
-        await clock.sleep(every_s)

@@ -26,10 +26,8 @@ class Known:
 
     def as_json(self) -> dict[str, Any]:
         """For the memory that survives a restart."""
-        c = self.condition
-        names = ("kind", "key", "since", "contract", "service", "path")
         return {
-            "condition": {name: getattr(c, name) for name in names} | {"facts": dict(c.facts)},
+            "condition": self.condition.as_json(),
             "told_at": self.told_at,
             "escalated": self.escalated,
         }
