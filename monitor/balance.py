@@ -67,7 +67,9 @@ def plan(configs: Iterable[Event], target: str, start: int, end: int) -> list[St
     for event in sorted((one for one in configs if one.kind == "config"), key=lambda one: one.at):
         _stretch(found, grid, max(at, start), min(event.at, end))
         known = event.data.get("targets", {}).get(target)
-        at, grid = event.at, None if known is None else (int(known["interval_ms"]), int(known["offset_ms"]))
+        # A target that is new has its slots from the one that had begun when it came.
+        at = event.at if known is None or grid is not None else int(known.get("since", event.at))
+        grid = None if known is None else (int(known["interval_ms"]), int(known["offset_ms"]))
     _stretch(found, grid, max(at, start), end)
     return found
 

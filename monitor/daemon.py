@@ -19,7 +19,7 @@ from monitor import adjtime, descriptors
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.foreign_clocks import ForeignClocks
-from monitor.in_force import config_data
+from monitor.in_force import config_data, dated
 from monitor.purse import Purse
 from monitor.reference import Reference
 from monitor.resume import missed_while_away
@@ -112,12 +112,16 @@ class Daemon:
         )
         self._gaps(away)
         self._event("start", now, {"version": version(), "pid": os.getpid(), "config": self._config.hash})
-        if changed:
-            self._event("config", now, data)
+        since: dict[str, int] = {}
         for target in self._config.targets:
-            entry = self.ledger.add(target, max(now, cursors.get(target.name, now)))
-            if self._first_look:
+            if target.name in cursors or not self._first_look:
+                entry = self.ledger.add(target, max(now, cursors.get(target.name, now)))
+            else:
+                entry, since[target.name] = self.ledger.begin(target, now)
+            if self._first_look and not entry.fresh:
                 self.ledger.first_look(entry, now)
+        if changed:
+            self._event("config", now, dated(data, since))
         self._guard.look(self._clock.now_ms(), self._clock.monotonic(), self._clock.boottime())
         self._guard.beat(self._clock.boottime())
         self._beat_task = loop.create_task(self._beats())
@@ -159,22 +163,25 @@ class Daemon:
         self._config = config
         data = config_data(config)
         self._event("reload", now, {"config": config.hash})
-        if data != config_data(old):
-            self._event("config", now, data)
+        changed = data != config_data(old)
+        since: dict[str, int] = {}
         wanted = {target.name: target for target in config.targets}
         for name in [name for name in self.ledger.entries if name not in wanted]:
             self._account_for(self.ledger.remove(name), now)
         for name, target in wanted.items():
             entry = self.ledger.entries.get(name)
             if entry is None:
-                entry = self.ledger.add(target, now)
                 if self._first_look:
-                    self.ledger.first_look(entry, now)
+                    _, since[name] = self.ledger.begin(target, now)
+                else:
+                    self.ledger.add(target, now)
             elif entry.interval == target.interval_ms:
                 entry.target = target
             else:
                 self._account_for(self.ledger.remove(name), now)
                 self.ledger.add(target, max(now, entry.last_at + 1))
+        if changed:
+            self._event("config", now, dated(data, since))
         if (config.reference_hosts, config.reference) != (old.reference_hosts, old.reference):
             self.reference = Reference(config.reference_hosts, config.reference, self._clock)
         self._timer.poke()
@@ -324,7 +331,8 @@ class Daemon:
         if at <= entry.last_at:  # an extra probe in the same millisecond: no two observations share an instant
             at = entry.last_at + 1
         entry.last_at = at
-        if slot is not None:
+        if slot is not None and at - slot <= entry.grace:
+            # The first probe of a new target fills a slot that had begun before it came: that is not lateness.
             self._observer.started((at - slot) / 1000)
         if target.probe.costs_money and not await self._purse.spend(entry.name, at, target.probe.daily_budget or 0):
             if slot is not None:

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from monitor.config import Config
 from monitor.slots import offset_ms
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configurations in force are the same, whenever their targets came."""
+    return _undated(one) == _undated(other)
+
+
+def _undated(data: Mapping[str, Any]) -> dict[str, Any]:
+    targets = {
+        name: {key: value for key, value in known.items() if key != "since"}
+        for name, known in data.get("targets", {}).items()
+    }
+    return {**data, "targets": targets}
+
+
+def dated(data: Mapping[str, Any], since: Mapping[str, int]) -> dict[str, Any]:
+    """The data with the slot from which each of these targets, which are new, is expected to be probed."""
+    targets = {name: {**known, **_since(since, name)} for name, known in data["targets"].items()}
+    return {**data, "targets": targets}
+
+
+def _since(since: Mapping[str, int], name: str) -> dict[str, int]:
+    return {"since": since[name]} if name in since else {}
 
 
 def config_data(config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.config import Config
+from monitor.in_force import same
 from monitor.slots import count_slots, first_slot, slot_of
 from monitor.store import Gap, Reader
 
@@ -29,7 +30,8 @@ def missed_while_away(
     gaps, cursors = [], {}
     for name, known in last.data.get("targets", {}).items():
         interval, offset = int(known["interval_ms"]), int(known["offset_ms"])
-        cursor = max(_accounted_until(reader, name, config.location, interval, offset, now, last.at), last.at)
+        begin = int(known.get("since", last.at))
+        cursor = _accounted_until(reader, name, config.location, interval, offset, now, begin)
         slots = count_slots(cursor, now, interval, offset)
         if slots:
             end = now + (offset - now) % interval
@@ -38,9 +40,9 @@ def missed_while_away(
                     detail="slaproof was not running")
             )  # fmt: skip
         reach = int(known.get("timeout_ms", interval)) + interval + _UNDER_WAY_MS
-        gaps += _broken_off(reader, name, config.location, interval, offset, max(last.at, cursor - reach), cursor)
+        gaps += _broken_off(reader, name, config.location, interval, offset, max(begin, cursor - reach), cursor)
         cursors[name] = cursor
-    return gaps, cursors, dict(last.data) != dict(data)
+    return gaps, cursors, not same(last.data, data)
 
 
 def _broken_off(

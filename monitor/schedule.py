@@ -42,8 +42,8 @@ class Entry:
     """A target as the schedule sees it."""
 
     __slots__ = (
-        "failing_since", "gone", "interval", "last_at", "location", "looked", "name", "next_extra", "next_slot",
-        "offset", "running_extra", "running_slot", "target",
+        "failing_since", "fresh", "gone", "interval", "last_at", "location", "looked", "name", "next_extra",
+        "next_slot", "offset", "running_extra", "running_slot", "target",
     )  # fmt: skip
 
     def __init__(self, target: TargetConfig, location: str, next_from: int) -> None:
@@ -54,6 +54,8 @@ class Entry:
         self.offset = offset_ms(target.name, target.interval_ms)
         self.next_slot = first_slot(next_from, self.interval, self.offset)
         """The first slot that is not accounted for."""
+        self.fresh = False
+        """True until the first probe of a new target, which fills a slot that had begun before the target came."""
         self.running_slot: int | None = None
         """The slot whose probe runs now."""
         self.running_extra = False
@@ -111,8 +113,22 @@ class Ledger:
         self._push(self._slots, entry.next_slot, entry)
         return entry
 
+    def begin(self, target: TargetConfig, now: int) -> tuple[Entry, int]:
+        """Begin a target that is new; returns the slot from which on it is expected to be probed as well.
+
+        Where its next slot is far, that is the slot that has begun already: it is filled soon, so that nothing is
+        unknown for long.
+        """
+        entry = self.add(target, now)
+        if entry.next_slot <= now + FIRST_LOOK_MS or target.probe.costs_money:
+            return entry, now
+        entry.fresh = True
+        entry.next_slot -= entry.interval
+        self._push(self._slots, now + entry.offset % FIRST_LOOK_MS, entry)
+        return entry, entry.next_slot
+
     def first_look(self, entry: Entry, now: int) -> None:
-        """Probe soon what would else be unknown until its first slot. Not what costs money."""
+        """Probe soon what would else be unknown until its next slot. Not what costs money."""
         if entry.next_slot > now + FIRST_LOOK_MS and not entry.target.probe.costs_money:
             entry.looked = False
             entry.next_extra = now + entry.offset % FIRST_LOOK_MS
@@ -144,7 +160,7 @@ class Ledger:
 
     def next_due(self) -> int | None:
         """The earliest instant at which something is due; None where nothing is watched."""
-        slots = self._next(self._slots, lambda e, when: not e.gone and e.next_slot == when)
+        slots = self._next(self._slots, lambda e, when: not e.gone and (e.fresh or e.next_slot == when))
         extras = self._next(self._extras, lambda e, when: e.next_extra == when)
         found = [when for when in (slots, extras) if when is not None]
         return min(found) if found else None
@@ -154,8 +170,15 @@ class Ledger:
         due = Due([], [], [])
         while self._slots and self._slots[0][0] <= now:
             slot, _, entry = heapq.heappop(self._slots)
-            if entry.gone or entry.next_slot != slot:
+            if entry.gone or (entry.next_slot != slot and not entry.fresh):
                 continue
+            if entry.fresh:
+                slot, entry.fresh = entry.next_slot, False
+                if now < slot + entry.interval:
+                    entry.running_slot, entry.next_slot = slot, slot + entry.interval
+                    due.slots.append((entry, slot))
+                    self._push(self._slots, entry.next_slot, entry)
+                    continue
             latest = now - (now - entry.offset) % entry.interval
             if now - latest > entry.grace:
                 latest += entry.interval  # too late for the last one as well: the next is the first to be kept

@@ -70,9 +70,10 @@ def budget_text(service: ServiceStanding) -> str:
     budget = service.budget
     if budget is None:
         return ""
+    left, allowed = max(0, floor(budget.left)), floor(budget.allowed)
     if service.current.unit == "check":
-        return f"{floor(max(budget.left, 0))} of {floor(budget.allowed)} checks left"
-    return f"{_seconds(floor(max(budget.left, 0)))} of {_seconds(floor(budget.allowed))} left"
+        return f"{left} of {allowed} checks left"
+    return f"{_seconds(left)} of {_seconds(allowed)} left"
 
 
 def _seconds(ms: int) -> str:

@@ -213,7 +213,9 @@ def _spans(name: str, configs: Sequence[InForce]) -> list[Span]:
         if last is not None and last.end == one.start and (last.interval_ms, last.phase_ms) == (interval, phase):
             found[-1] = last._replace(end=one.end)
         else:
-            found.append(Span(one.start, one.end, interval, phase))
+            # A target that is new has its slots from the one that had begun when it came.
+            new = last is None or last.end < one.start
+            found.append(Span(int(known.get("since", one.start)) if new else one.start, one.end, interval, phase))
     return found
 
 
