@@ -229,7 +229,7 @@ def _outages(
                 counted_ms=counted_ms,
                 pieces=tuple(counted),
                 outcome=None if first is None else first.outcome,
-                claim_by=claim_by(whole_end) if counted_ms else None,
+                claim_by=claim_by(end) if counted_ms else None,
                 first=first,
                 last=last,
                 failures=failures,

@@ -240,7 +240,7 @@ class Count:
                         "end": iso(shown_end),
                         "counted_ms": len(part) * STEP,
                         "outcome": seen[0] if seen else None,
-                        "claim_by": iso(self.deadline(end)) if part else None,
+                        "claim_by": iso(self.deadline(shown_end)) if part else None,
                     }
                 )
         unknown = sum(STEP for at in kept if states[at] == "unknown")
