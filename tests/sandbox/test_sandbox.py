@@ -140,7 +140,7 @@ def _pdu(command: int, body: bytes = b"") -> bytes:
 async def test_an_sms_centre_binds_and_answers(sandbox: Sandbox) -> None:
     """bind_transceiver, enquire_link and unbind; a wrong password and an unknown command are refused."""
     port = sandbox.ports["mailpro-sms"]
-    bind = _pdu(9, b"probe\0sandbox\0\0\x34\0\0\0")
+    bind = _pdu(9, b"probe\0" + PASSWORD.encode() + b"\0\0\x34\0\0\0")
     assert await _smpp(port, bind, _pdu(0x15), _pdu(0x999), _pdu(6)) == [
         (0x80000009, 0),
         (0x80000015, 0),

@@ -35,15 +35,8 @@ def test_some_cases_stand_in_the_clone() -> None:
     assert len(GOLDEN) >= 3
 
 
-@pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
-def test_golden(folder: Path) -> None:
-    """The answer is the expected JSON value."""
-    agrees(folder)
-
-
-@pytest.mark.skipif(not VECTORS, reason="../shared/vectors is not there")
-@pytest.mark.parametrize("folder", VECTORS, ids=lambda folder: folder.name)
-def test_vector(folder: Path) -> None:
+@pytest.mark.parametrize("folder", [*GOLDEN, *VECTORS], ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_case(folder: Path) -> None:
     """The answer is the expected JSON value."""
     agrees(folder)
 
