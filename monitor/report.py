@@ -73,6 +73,12 @@ class Report:
     made_at: int
     asked: str
     contracts: tuple[ContractReport, ...]
+    generated: bool = False
+    """True where the database holds a generated history: nothing in it was measured."""
+
+
+GENERATED = "GENERATED DATA: an example, not a measurement."
+"""What stands over every report of a generated history."""
 
 
 def gather(
@@ -95,7 +101,8 @@ def gather(
         parts.append(_contract(judge, reader, configs, name, evaluation, targets, clock.now_ms()))
     if not parts and refused is not None:
         raise refused
-    return Report(location=location, made_at=clock.now_ms(), asked=period, contracts=tuple(parts))
+    generated = bool(reader.events(kinds=["demo"]))
+    return Report(location=location, made_at=clock.now_ms(), asked=period, contracts=tuple(parts), generated=generated)
 
 
 def _contract(
@@ -201,6 +208,7 @@ def to_json(report: Report) -> dict[str, Any]:
     return {
         "location": report.location,
         "made": write_instant(report.made_at),
+        "generated": report.generated,
         "contracts": [_contract_json(part) for part in report.contracts],
     }
 

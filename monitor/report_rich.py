@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.durations import say_duration
-from monitor.report import ContractReport, Report
+from monitor.report import GENERATED, ContractReport, Report
 from monitor.report_text import REASONS, VERDICTS, amount, credit_steps, percent, watched, when
 from monitor.standing import budget_now
 
@@ -19,6 +19,8 @@ STYLES = {"met": "green", "breached": "bold red", "unproven": "yellow", "no_targ
 def show(report: Report, console: Console | None = None) -> None:
     """Print it."""
     console = console or Console()
+    if report.generated:
+        console.print(Text(GENERATED, style="bold reverse"))
     for part in report.contracts:
         console.print(_contract(part))
     console.print(

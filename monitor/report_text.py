@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from monitor.durations import say_duration
-from monitor.report import ContractReport, GapReport, OutageReport, Report
+from monitor.report import GENERATED, ContractReport, GapReport, OutageReport, Report
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import CreditResult, Excuse, ServiceResult, percent_text, plain
 from monitor.sla.instants import DAY_MS, local_date, write_instant
@@ -40,7 +40,7 @@ REASONS = {
 
 def write(report: Report) -> str:
     """The whole page."""
-    lines: list[str] = []
+    lines: list[str] = [GENERATED, ""] if report.generated else []
     for index, part in enumerate(report.contracts):
         if index:
             lines += ["", ""]

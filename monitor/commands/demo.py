@@ -72,7 +72,6 @@ def demo(
             bar.update(task, completed=done)
 
         count = asyncio.run(fill(config, path, start=start, end=end, seed=seed, progress=told))
-    click.echo("GENERATED DATA: an example, not a measurement.\n")
     clock = StoryClock(end + DAY)
     with open_store(path, config.location, clock, create=False) as store:
         judge = Judge(store.reader, config, clock)
