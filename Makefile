@@ -1,6 +1,7 @@
 # make run    start the daemon with the shipped configuration, against providers of its own on loopback
 # make test   run the tests; those whose servers are absent are skipped and say why
 # make check  style, types, import contracts, documents
+# make outages  stop, silence and restart real servers for ten minutes: does the report say so?
 # make bench  measure, beside Prometheus and blackbox_exporter
 # make crash  kill the daemon with -9 at random instants, and look for what was lost
 # make fuzz   give the probes 10,000 broken answers a protocol
@@ -89,6 +90,10 @@ check: $(DEV)
 		sys.argv[0] = "lint-imports"; sys.exit(lint_imports_command())'
 
 # --- campaigns: longer than a test may be ---------------------------------------------------------------------------
+
+.PHONY: outages
+outages: $(DEV)
+	@$(PY) -m tests.system.outages $(ARGS)
 
 .PHONY: bench
 bench: $(DEV)
