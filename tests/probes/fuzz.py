@@ -44,6 +44,8 @@ class Subject:
     settings: Settings
     words: tuple[bytes, ...]
     udp: bool = False
+    # The protocol of tests.servers.protocols where the subject has another name.
+    protocol: str = ""
     # Outcomes of the monitor's own that are right here, such as the mailbox of a delivery probe, which is ours.
     ours: frozenset[str] = field(default_factory=frozenset)
 
@@ -123,6 +125,63 @@ SUBJECTS: dict[str, Subject] = {
         udp=True,
         ours=frozenset({"local"}),
     ),
+    "sms": Subject(
+        kind="sms",
+        settings=lambda port, _: {
+            "url": f"http://127.0.0.1:{port}/", "smsc": "a", "message_id": {"regex": "id=(.*)"}},
+        words=(
+            b"<smsc><id>a</id><status>online</status></smsc>", b"<smsc>", b"Denied", b"id=",
+            b"0: Accepted", b"\xff\xfe",
+            b"HTTP/1.0 202 Accepted\r\n\r\n", b"Content-Encoding: deflate\r\n",
+            b"Connection: keep-alive\r\n", b"<" * 500,
+        ),
+        protocol="http",
+        ours=frozenset({"local"}),
+    ),
+    "steps": Subject(
+        kind="steps",
+        settings=lambda port, _: {"steps": [
+            {"url": f"http://127.0.0.1:{port}/", "capture": {"x": {"json": "$.state"}, "y": {"regex": "(?s)(.*)"}}},
+            {"url": "/{{x}}?y={{y}}", "headers": {"X-State": "{{x}}"}, "json": '{"y": "{{y}}"}'},
+        ]},
+        words=(
+            b"Set-Cookie: a=b; Path=/\r\n", b"Set-Cookie: \x01=;;=\r\n", b"Location: ?\r\n",
+            b"Location: //[\r\n",
+            b"HTTP/1.1 307 Again\r\nContent-Length: 0\r\nLocation: /b\r\n\r\n", b'{"state": "a\\r\\nb"}',
+            b"\xff", b"{{x}}",
+        ),
+        protocol="http",
+        ours=frozenset({"local"}),
+    ),
+    "record": Subject(
+        kind="dns",
+        settings=lambda port, _: {"name": "www.example", "server": f"127.0.0.1:{port}", "dnssec": "signed"},
+        words=(
+            b"\xc0\x0c", b"\xc0\xff", b"\xff\xff", b"\0\0\x29\x10\0\0\0\0\0\0\0", b"\x3f" + b"a" * 63,
+            b"\0" * 12, b"\0\x2e\0\1\0\0\0\x3c\0\x20", b"\x84\0", b"\x86\0", b"\x83\x80", b"\x81\x85",
+        ),
+        udp=True,
+        protocol="dns",
+    ),
+    "grpc": Subject(
+        kind="grpc",
+        settings=lambda port, _: {"host": "127.0.0.1", "port": port},
+        words=(
+            b"\0\0\0\4\1\0\0\0\0", b"\0\0\4\3\0\0\0\0\1\0\0\0\2",
+            b"\0\0\x08\7\0\0\0\0\0\0\0\0\0\0\0\0\1",
+            b"\xff\xff\xff", b"\0\0\x08\6\0\0\0\0\0" + b"\0" * 8, b"\0\0\0\1\5\0\0\0\1",
+            b"\0\0\0\0\2\x08\2", b"\xff" * 30,
+        ),
+    ),
+    "tcp": Subject(
+        kind="tcp",
+        settings=lambda port, _: {
+            "host": "127.0.0.1", "port": port,
+            "dialogue": [{"expect": "^220 (.*)$", "send": "EHLO ${1}"}, {"expect": "^250 "}],
+        },
+        words=(b"220 ", b"250 ", b"\n", b"\r", b"\xff", b"\0", b"x" * 70_000, b"220 \xe2\x80\xae\r\n"),
+        protocol="smtp",
+    ),
 }  # fmt: skip
 
 
@@ -168,7 +227,7 @@ class FuzzServer:
 
     def __init__(self, protocol: str, seed: int) -> None:
         self.subject = SUBJECTS[protocol]
-        self._session = PROTOCOLS[protocol]
+        self._session = PROTOCOLS[self.subject.protocol or protocol]
         self._random = random.Random(seed)
         self._spoiler = Spoiler(self._random, self.subject.words)
         self.port = free_port()
