@@ -93,6 +93,8 @@ class Daemon:
         self._others: set[asyncio.Task[Any]] = set()
         self.clock_state: adjtime.ClockState | None = None
         self.foreign_clocks = ForeignClocks()
+        self._clock_suspect = False
+        """What the foreign clocks said at the last beat: too much to ask for each probe."""
         self._clock_read_at = self._clock_event_at = float("-inf")
         self.started_at = 0
         """When probing began, ms; 0 before."""
@@ -211,6 +213,7 @@ class Daemon:
         if self.reference.configured and self.reference.due_in_s <= 0:
             self._aside(self.reference.check())
         self._note_online()
+        self._clock_suspect = self.foreign_clocks.suspect(now)
         if now - self._clock_read_at >= CLOCK_READ_S:
             self._clock_read_at = now
             self._note_clock(now)
@@ -353,7 +356,7 @@ class Daemon:
                 now_ms=at,
                 redactor=self._config.redactor,
                 nameservers=self._config.nameservers,
-                clock_suspect=self.foreign_clocks.suspect(started),
+                clock_suspect=self._clock_suspect,
                 stalled_s=self._lost_s,
                 transcripts=False,
             )
