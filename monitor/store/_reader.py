@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class SqliteReader:
         self._lock = threading.Lock()
         self._open: list[sqlite3.Connection] = []
         self._names: dict[int, Series] = {}
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._known = 0  # the highest number in them; a series is never changed
         self._shared: dict[int, dict[str, Any]] = {}
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
@@ -204,22 +206,26 @@ class SqliteReader:
 
     def _all_series(self) -> dict[int, Series]:
         (count,) = self.query("SELECT coalesce(max(id), 0) FROM series")[0]
-        if count and count not in self._names:
+        if count > self._known:
             for number, target, location in self.query("SELECT id, target, location FROM series"):
                 self._names[number] = Series(target, location)
+                self._numbers.setdefault(target, {})[location] = number
+            self._known = count
         return self._names
 
-    def _chosen(self, targets: Sequence[str] | None, location: str | None) -> Iterator[tuple[int, Series]]:
-        wanted = None if targets is None else frozenset(targets)
-        for number, series in sorted(self._all_series().items(), key=lambda item: item[1]):
-            if (wanted is None or series.target in wanted) and (location is None or series.location == location):
-                yield number, series
+    def _chosen(self, targets: Sequence[str] | None, location: str | None) -> list[tuple[int, Series]]:
+        """The series asked for, by target and location."""
+        names = self._all_series()
+        if targets is None:
+            found = list(names.items())
+        else:
+            wanted = [self._numbers.get(target, {}) for target in frozenset(targets)]
+            found = [(number, names[number]) for places in wanted for number in places.values()]
+        return sorted((one for one in found if location is None or one[1].location == location), key=lambda one: one[1])
 
     def _number(self, target: str, location: str) -> int | None:
-        for number, series in self._all_series().items():
-            if series == (target, location):
-                return number
-        return None
+        self._all_series()
+        return self._numbers.get(target, {}).get(location)
 
     # -- gaps and events -------------------------------------------------------------------------------------------
 
@@ -227,17 +233,23 @@ class SqliteReader:
         self, start: int, end: int, *, targets: Sequence[str] | None = None, location: str | None = None
     ) -> list[Gap]:
         """Those that touch [start, end), ordered by start."""
-        names = self._all_series()
+        touch = 'start < ? AND "end" > ?'
+        if targets is None and location is None:
+            names = self._all_series()
+            found = self.query(f"{_GAP} WHERE {touch}", (end, start))
+        else:
+            chosen = self._chosen(targets, location)
+            names = dict(chosen)
+            found = [
+                one
+                for number, _ in chosen
+                for one in self.query(f"{_GAP} WHERE series = ? AND {touch}", (number, end, start))
+            ]
+        found.sort(key=lambda one: (one[2], one[1]))
         return [
             Gap(target=names[number].target, location=names[number].location, start=first, end=last, slots=slots,
                 reason=reason, detail=detail)
-            for number, first, last, slots, reason, detail in self.query(
-                'SELECT series, start, "end", slots, reason, detail FROM gaps'
-                ' WHERE start < ? AND "end" > ? ORDER BY start, id',
-                (end, start),
-            )
-            if (targets is None or names[number].target in targets)
-            and (location is None or names[number].location == location)
+            for number, _, first, last, slots, reason, detail in found
         ]  # fmt: skip
 
     def events(
@@ -311,6 +323,7 @@ class SqliteReader:
         return total
 
 
+_GAP = 'SELECT series, id, start, "end", slots, reason, detail FROM gaps'
 _EVENT = "SELECT id, kind, at, entered_at, source, corrects, data FROM events"
 
 
