@@ -25,6 +25,8 @@ GRACE_S = 0.05
 """How long a probe that was told to stop may take to let go; after that it is left behind and its end is logged."""
 STALL_S = 0.25
 """A probe that ended this much after its deadline, or lost this much to a stalled loop, proves nothing."""
+DETAIL_CHARACTERS = 1_000
+"""The longest sentence about what happened; what a server said at length stands in the transcript."""
 
 _left_behind: set[asyncio.Task[None]] = set()
 
@@ -83,7 +85,8 @@ async def run(
     kept = transcripts or failure is not None
     return Result(
         outcome=failure.outcome if failure else Outcome.OK,
-        detail=trace.redact(failure.detail) if failure else "",
+        # Redacted before it is cut: a secret cut in half would no longer be recognised.
+        detail=trace.redact(failure.detail)[:DETAIL_CHARACTERS] if failure else "",
         advice=failure.advice if failure else "",
         duration_ms=round(elapsed_ms),
         phases=trace.phases(),
