@@ -28,6 +28,7 @@ from tests.servers import HOST, ROOT, Process, Server, descendants, free_port, n
 from tests.servers.prometheus import Blackbox, Prometheus
 
 _TICK = os.sysconf("SC_CLK_TCK")
+_SCRAPE_S = 15  # how often the page of metrics of slaproof is read meanwhile
 _NGINX = """
 user root; worker_processes 1; worker_rlimit_nofile 65536; daemon off;
 pid {folder}/pid; error_log {folder}/error.log warn;
@@ -162,7 +163,7 @@ def _measure(
     start, before = time.time(), cpu_seconds(pids)
     while time.time() < start + seconds:
         settle()
-        time.sleep(min(5, max(0.0, start + seconds - time.time())))
+        time.sleep(min(_SCRAPE_S, max(0.0, start + seconds - time.time())))
     end, after, memory = time.time(), cpu_seconds(pids), peak_mib(pids)
     late = lateness_ms(target.requests(start, end), load.interval_s)
     count, failed, total = recorded(start, end)
