@@ -50,6 +50,7 @@ MONITOR: Mapping[str, str] = {
     "key": "a signing key was made, rotated or revoked",
     "proof": "a statement was made",
     "retention": "sealed and exported observations were removed",
+    "spend": "what a probe that costs money has used of its day's budget",
     "import": "measurements made elsewhere were taken over",
     "demo": "a generated history was entered",
 }
