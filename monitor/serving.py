@@ -12,6 +12,8 @@ from aiohttp import web
 from monitor.context import Context
 from monitor.errors import Refused
 from monitor.store import Event
+from monitor.verifier import page as verifying_page
+from monitor.web.kept import KeptProofs, KeptTokens, last_seal
 from monitor.web.ports import Health, Source
 from monitor.web.settings import WebSettings
 
@@ -60,10 +62,13 @@ def not_ready(context: Context) -> str | None:
 
 
 def make_app(context: Context) -> tuple[web.Application, ssl.SSLContext | None]:
-    """The application, and the TLS that it is served with."""
+    """The application, and the TLS that it is served with. Raises Problems where the web configuration is wrong."""
     from monitor.web.app import make_app as make
+    from monitor.web.toolkit import Toolkit, read
 
-    return make(source_of(context)), None
+    file = context.config.section(WebSettings).config_file
+    toolkit = Toolkit() if file is None else read(file)
+    return make(source_of(context), toolkit), toolkit.tls
 
 
 def source_of(context: Context) -> Source:
@@ -85,6 +90,10 @@ def source_of(context: Context) -> Source:
         metrics=context.metrics.render,
         trouble=lambda: trouble(context),
         not_ready=lambda: not_ready(context),
+        tokens=KeptTokens(context.store.tokens, context.clock),
+        proofs=KeptProofs(context.store.proofs),
+        seal=lambda: last_seal(context.store.ledger),
+        verifier=verifying_page,
         run=context.store.run,
     )
 

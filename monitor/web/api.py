@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
 
 from aiohttp import web
 
@@ -15,6 +13,7 @@ from monitor.sla.period import PeriodError
 from monitor.store import Row
 from monitor.web import overview
 from monitor.web.access import WHO, Access
+from monitor.web.apicalls import Call, Query, calls_of
 from monitor.web.apijson import (
     answer,
     budget,
@@ -31,20 +30,7 @@ from monitor.web.apijson import (
 )
 from monitor.web.entering import BODIES, Unusable, read_event
 from monitor.web.params import (
-    CONTRACT,
-    CURSOR,
-    FORMAT,
-    FROM,
-    LIMIT,
-    LOCATION,
-    OUTCOME,
-    PERIOD,
-    SCHEDULED,
-    SERVICE,
-    TARGET,
-    TO,
     BadRequest,
-    Param,
     read_query,
 )
 from monitor.web.ports import Proof, Source
@@ -56,40 +42,6 @@ BEGINNING, END = -62_135_596_800_000, 253_402_300_800_000
 RESULT_COLUMNS = ("at", "target", "location", "scheduled", "outcome", "duration_ms")
 """What “slaproof evaluate --results” reads."""
 
-Query = Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One call of the API, for the routes and for the OpenAPI document."""
-
-    method: str
-    path: str
-    summary: str
-    params: tuple[Param, ...]
-    answer: dict[str, Any]
-    """The schema of its JSON answer."""
-    handler: Callable[[web.Request, Query], Awaitable[web.StreamResponse]]
-    access: Access = Access.READ
-    formats: tuple[str, ...] = ("application/json",)
-    body: str | None = None
-    """The component that a POST takes."""
-    status: int = 200
-
-
-def ref(name: str) -> dict[str, Any]:
-    """A reference to a component of the document."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def many(name: str, **others: Any) -> dict[str, Any]:
-    """A list of components under ``items``."""
-    return {
-        "type": "object",
-        "required": ["items"],
-        "properties": {"items": {"type": "array", "items": ref(name)}, **others},
-    }
-
 
 class Api:
     """Handlers of /api/v1."""
@@ -99,132 +51,7 @@ class Api:
 
     def calls(self) -> list[Call]:
         """Every call."""
-        path = {
-            name: replace(param, place="path")
-            for name, param in (("contract", CONTRACT), ("period", PERIOD), ("target", TARGET), ("location", LOCATION))
-        }
-        at = Param(name="at", kind="instant", text="when the probe started, to the millisecond", place="path")
-        tabular = ("application/json", "text/csv", "application/x-ndjson")
-        after = Param(name="after", kind="name", text="only events entered after the one with this id")
-        kind = Param(name="kind", kind="name", text="only events of this kind")
-        revision = Param(
-            name="revision", kind="integer", text="an earlier revision; without it the newest", least=1, most=9999
-        )
-        return [
-            Call(
-                method="GET",
-                path="/status",
-                summary="The state of every service and what is left of its budget",
-                params=(),
-                answer=ref("Status"),
-                handler=self.status,
-            ),
-            Call(
-                method="GET",
-                path="/contracts",
-                summary="The contracts, their services and targets",
-                params=(),
-                answer=many("Contract"),
-                handler=self.contracts,
-            ),
-            Call(
-                method="GET",
-                path="/availability",
-                summary="Availability by contract, service and period",
-                params=(CONTRACT, SERVICE, PERIOD, replace(FORMAT, choices=("json", "csv"), text="how it is written")),
-                answer=many("Availability"),
-                handler=self.availability,
-                formats=tabular[:2],
-            ),
-            Call(
-                method="GET",
-                path="/contracts/{contract}/periods/{period}",
-                summary="The whole answer for one contract and period",
-                params=(path["contract"], path["period"]),
-                answer=ref("Evaluation"),
-                handler=self.evaluation,
-            ),
-            Call(
-                method="GET",
-                path="/outages",
-                summary="Outages of a period",
-                params=(CONTRACT, SERVICE, PERIOD),
-                answer=many("Outage"),
-                handler=self.outages,
-            ),
-            Call(
-                method="GET",
-                path="/results",
-                summary="Observations, oldest first",
-                params=(TARGET, LOCATION, FROM, TO, OUTCOME, SCHEDULED, LIMIT, CURSOR, FORMAT),
-                answer=many(
-                    "Result",
-                    next={"type": ["string", "null"], "description": "the next page's cursor; null on the last one"},
-                ),
-                handler=self.results,
-                formats=tabular,
-            ),
-            Call(
-                method="GET",
-                path="/results/{target}/{location}/{at}",
-                summary="One observation with its transcript and evidence",
-                params=(path["target"], path["location"], at),
-                answer=ref("Result"),
-                handler=self.result,
-            ),
-            Call(
-                method="GET",
-                path="/gaps",
-                summary="Probes that were not made, and why",
-                params=(TARGET, LOCATION, FROM, TO),
-                answer=many("Gap"),
-                handler=self.gaps,
-            ),
-            Call(
-                method="GET",
-                path="/events",
-                summary="What people and the monitor stated, in order of entry",
-                params=(kind, FROM, TO, after, LIMIT),
-                answer=many("Event"),
-                handler=self.events,
-            ),
-            Call(
-                method="POST",
-                path="/events",
-                summary="Enter an event; a correction names the one that it corrects",
-                params=(),
-                answer=ref("Event"),
-                handler=self.enter,
-                access=Access.ENTER,
-                body="NewEvent",
-                status=201,
-            ),
-            Call(
-                method="GET",
-                path="/claims",
-                summary="Credits that are due, and until when they can be claimed",
-                params=(CONTRACT,),
-                answer=many("Claim"),
-                handler=self.claims,
-            ),
-            Call(
-                method="GET",
-                path="/proofs",
-                summary="The statements that were made",
-                params=(CONTRACT,),
-                answer=many("Proof"),
-                handler=self.proofs,
-            ),
-            Call(
-                method="GET",
-                path="/proofs/{period}/{contract}.pdf",
-                summary="One statement",
-                params=(path["period"], path["contract"], revision),
-                answer={},
-                handler=self.proof,
-                formats=("application/pdf",),
-            ),
-        ]
+        return calls_of(self)
 
     def routes(self) -> list[Route]:
         """Every call as a route, and the document."""
@@ -552,22 +379,23 @@ class Api:
 
     async def proof(self, request: web.Request, query: Query) -> web.StreamResponse:
         """One statement's PDF."""
-        for each in await self._all_proofs():
-            if (each.contract, each.period) == (query["contract"], query["period"]) and query["revision"] in (
-                None,
-                each.revision,
-            ):
-                if not each.path.is_file():
-                    return refuse(410, "The statement was made, but its file is gone.")
-                name = f"{each.contract}-{each.period}.pdf"
-                return web.FileResponse(
-                    each.path,
-                    headers={
-                        "Content-Type": "application/pdf",
-                        "Content-Disposition": f'attachment; filename="{name}"',
-                    },
-                )
-        raise KeyError(query["period"])
+        found = [
+            each
+            for each in await self._all_proofs()
+            if (each.contract, each.period) == (query["contract"], query["period"])
+            and query["revision"] in (None, each.revision)
+            and query["language"] in (None, each.language)
+        ]
+        if not found:
+            raise KeyError(query["period"])
+        newest = max(found, key=lambda each: (each.revision, each.language == "en"))
+        if not newest.path.is_file():
+            return refuse(410, "The statement was made, but its file is gone.")
+        name = f"{newest.contract}-{newest.period}.pdf"
+        response = web.FileResponse(newest.path)
+        response.content_type = "application/pdf"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
 
     async def _all_proofs(self) -> list[Proof]:
         if self._source.proofs is None:

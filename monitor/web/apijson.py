@@ -87,7 +87,8 @@ def proof(found: Proof) -> dict[str, Any]:
         "size": found.size,
         "language": found.language,
         "note": found.note,
-        "url": f"/api/v1/proofs/{found.period}/{found.contract}.pdf?revision={found.revision}",
+        "url": f"/api/v1/proofs/{found.period}/{found.contract}.pdf"
+        f"?revision={found.revision}&language={found.language}",
     }
 
 

@@ -48,11 +48,10 @@ class KeptTokens:
 
 
 class KeptProofs:
-    """The statements that the store knows of; relative paths stand in `folder`."""
+    """The statements that the store knows of."""
 
-    def __init__(self, proofs: Proofs, folder: Path) -> None:
+    def __init__(self, proofs: Proofs) -> None:
         self._proofs = proofs
-        self._folder = folder
 
     def all(self) -> list[Proof]:
         """Newest period first, then by contract, newest revision first."""
@@ -65,7 +64,7 @@ class KeptProofs:
                 sha256=one.sha256,
                 size=one.size,
                 language=one.language,
-                path=self._folder / one.path,
+                path=Path(one.path),
                 note=one.note,
             )
             for one in self._proofs.all()

@@ -11,7 +11,7 @@ from monitor.version import version
 from monitor.web.access import Access
 
 if TYPE_CHECKING:
-    from monitor.web.api import Call
+    from monitor.web.apicalls import Call
 
 INSTANT = {"type": "string", "format": "date-time", "description": "UTC, with milliseconds and Z"}
 RATIO = {
