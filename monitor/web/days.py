@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from monitor.sla.evaluation import Evaluation, Interval, ServiceResult
 from monitor.sla.instants import local_date, local_instant
@@ -63,10 +64,13 @@ class _Cover:
         self._next = 0
 
     def __call__(self, start: int, end: int) -> int:
+        if self._next == len(self._intervals):
+            return 0
         while self._next < len(self._intervals) and self._intervals[self._next][1] <= start:
             self._next += 1
         total = 0
-        for begin, stop in self._intervals[self._next :]:
+        for index in range(self._next, len(self._intervals)):
+            begin, stop = self._intervals[index]
             if begin >= end:
                 break
             total += min(stop, end) - max(begin, start)
@@ -75,16 +79,15 @@ class _Cover:
 
 def days_between(zone: str, start: int, end: int) -> list[tuple[date, int, int]]:
     """The days of a zone that touch [start, end), with their real bounds."""
-    found = []
-    day = local_date(zone, start)
-    begin = local_instant(zone, day, 0)
-    while begin < end:
-        after = day + timedelta(days=1)
-        stop = local_instant(zone, after, 0)
-        if stop > start:
-            found.append((day, begin, stop))
-        day, begin = after, stop
-    return found
+    found = _days(zone, local_date(zone, start), local_date(zone, max(start, end - 1)))
+    return [day for day in found if day[1] < end]
+
+
+@lru_cache(maxsize=256)
+def _days(zone: str, first: date, last: date) -> tuple[tuple[date, int, int], ...]:
+    days = [first + timedelta(days=number) for number in range((last - first).days + 2)]
+    begins = [local_instant(zone, day, 0) for day in days]
+    return tuple(zip(days[:-1], begins[:-1], begins[1:], strict=True))
 
 
 def service_days(
@@ -116,7 +119,8 @@ def service_days(
             found.append(Day(date=day, start=begin, end=stop, kind="before"))
             continue
         begin_seen = max(begin, watched_from, start)
-        down_ms, unknown_ms, excused_ms, counted_ms = (cover(begin_seen, stop) for cover in covers)
+        down_ms, unknown_ms = covers[0](begin_seen, stop), covers[1](begin_seen, stop)
+        excused_ms, counted_ms = covers[2](begin_seen, stop), covers[3](begin_seen, stop)
         seen = min(stop, to, end) - begin_seen
         kind = "up"
         if down_ms:

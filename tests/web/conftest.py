@@ -23,15 +23,16 @@ from tests.web.month import NOW, TARGETS, Settled, fill, terms
 Client = TestClient
 
 
-def make_source(path: Path, clock: FakeClock, settings: WebSettings | None = None) -> Source:
+def make_source(path: Path, clock: FakeClock, settings: WebSettings | None = None, *, live: bool = False) -> Source:
     """A source over a filled store; the test closes the reader by `closing`."""
     store = open_store(path, "main", clock)
     settled = Settled(contracts=terms(), targets=TARGETS)
+    judge = Judge(store.reader, settled, clock, live=live)
     return Source(
         config=lambda: settled,  # type: ignore[arg-type, return-value]
         settings=lambda: settings or WebSettings(),
         reader=store.reader,
-        judge=Judge(store.reader, settled, clock),
+        judge=judge,
         clock=clock,
         run=store.run,
         closing=store.close,

@@ -6,6 +6,7 @@ Everything is made from the list of mishaps below; nothing is drawn at random th
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from monitor.store import Event, Gap, Row, open_store
 from monitor.store._insert import Inserter
 from monitor.store.sqlite import SqliteStore, _connect_writing
 from monitor.times import parse
+from monitor.web.ports import Health, Proof, Seal
 from tests.fakes import FakeClock
 
 NOW = parse("2026-10-27T12:34:56Z")
@@ -570,3 +572,53 @@ def told() -> list[Event]:
         )
     ]
     return sorted(found, key=lambda event: event.entered_at)
+
+
+HEALTH = Health(
+    started_at=NOW - 8 * DAY,
+    queued=0,
+    last_commit_at=NOW - 1_500,
+    dropped=0,
+    lateness_p50_ms=1.2,
+    lateness_p99_ms=14.0,
+    running=1,
+    clock_synchronised=True,
+    online=True,
+    reload_ok=True,
+)
+SEAL = Seal(at=NOW - 12 * HOUR, day="2026-10-26", size=412, note="slaproof.example/main\n412\n")
+
+
+class Made:
+    """Statements in a folder."""
+
+    def __init__(self, proofs: list[Proof]) -> None:
+        self._proofs = proofs
+
+    def all(self) -> list[Proof]:
+        """As the store gives them."""
+        return self._proofs
+
+
+def made_proofs(folder: Path) -> Made:
+    """Statements of September, one of them amended."""
+    found = []
+    for contract, revision in (("clicksend", 1), ("mailgun", 2), ("mailgun", 1)):
+        path = folder / f"{contract}-{revision}.pdf"
+        path.write_bytes(b"%PDF-1.7 " + contract.encode())
+        note = "A maintenance window was corrected" if revision == 2 else ""
+        body = path.read_bytes()
+        found.append(
+            Proof(
+                contract=contract,
+                period="2026-09",
+                revision=revision,
+                made_at=NOW - 20 * DAY + revision * HOUR,
+                sha256=hashlib.sha256(body).hexdigest(),
+                size=183_402 + revision,
+                language="en",
+                path=path,
+                note=note,
+            )
+        )
+    return Made(found)
