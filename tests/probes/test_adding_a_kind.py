@@ -17,6 +17,7 @@ from tests.servers.protocols import Lines
 
 PAGE = (ROOT / "docs" / "adding-a-kind.md").read_text()
 EXAMPLE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+README = (ROOT / "README.md").read_text()
 
 
 class Pop3(Lines):
@@ -45,6 +46,11 @@ def configuration(tree: Path, settings: str) -> str:
     path = tree / "slaproof.yaml"
     path.write_text(f"location: here\nstorage: x.db\ntargets:\n  - {{name: mailbox, interval: 60s, {settings}}}\n")
     return str(path)
+
+
+def test_the_readme_shows_the_same_example() -> None:
+    """What a newcomer meets first is what is tested here."""
+    assert f"```python\n{EXAMPLE}```" in README
 
 
 def test_the_example_is_short() -> None:
