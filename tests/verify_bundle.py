@@ -90,11 +90,10 @@ def parse_key(text):
 
 def signers(text, lines, keys, where):  # which of the keys signed the text (§2)
     found = []
-    need(lines.endswith("\n"), "a signature line without an end", where)
-    for line in lines[:-1].split("\n"):
+    for line in lines.removesuffix("\n").split("\n"):
         dash, name, encoded = line.split(" ")
         data = unbase64(encoded, where)
-        need(dash == "—" and len(data) > 4, "no signature line", where)
+        need(dash == "—" and len(data) > 4 and lines.endswith("\n"), "no signature line", where)
         for key in keys:
             if key[0] == name and sha(name.encode() + b"\n\x01" + key[1])[:4] == data[:4]:
                 Ed25519PublicKey.from_public_bytes(key[1]).verify(data[4:], text.encode())
@@ -142,8 +141,10 @@ def rows_of(head, packed):  # the observations of a series: instants and lines (
 
 
 def bundle_in(pdf):  # the bundle attached to a PDF (§7)
-    for match in re.finditer(rb"/Type\s*/EmbeddedFile\b.*?stream\r?\n", pdf, re.DOTALL):
-        data = zlib.decompressobj().decompress(pdf[match.end() :]) if b"/FlateDecode" in pdf else b""
+    for match in re.finditer(rb"/EmbeddedFile\b.*?stream\r?\n", pdf, re.DOTALL):
+        head, data = pdf[pdf.rindex(b" obj", 0, match.start()) : match.end()], pdf[match.end() :]
+        data = data[: int(re.search(rb"/Length\s+(\d+)", head)[1])]
+        data = zlib.decompress(data) if b"/FlateDecode" in head else data
         if data.startswith(b"slaproof bundle 1\n"):
             return data
     raise ValueError("the PDF has no bundle [PDF]")

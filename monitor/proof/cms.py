@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from monitor.proof import der
-from monitor.proof.der import Der, DerError
+from monitor.proof.der import Der
 
 HASHES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
     "2.16.840.1.101.3.4.2.1": ("sha256", hashes.SHA256()),
     "2.16.840.1.101.3.4.2.2": ("sha384", hashes.SHA384()),
     "2.16.840.1.101.3.4.2.3": ("sha512", hashes.SHA512()),
 }
+_MALFORMED = (
+    ValueError, IndexError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm, x509.ExtensionNotFound,
+    x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+"""What malformed bytes make the parsers raise."""
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _TST_INFO = "1.2.840.113549.1.9.16.1.4"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
@@ -58,7 +63,7 @@ def open_signed(data: bytes, detached: bytes | None = None, extra: Sequence[x509
     """
     try:
         return _open(data, detached, extra)
-    except (DerError, IndexError, ValueError, UnicodeDecodeError) as error:
+    except _MALFORMED as error:
         raise error if isinstance(error, CmsError) else CmsError(f"a malformed signature: {error}") from error
 
 
@@ -141,13 +146,13 @@ def open_timestamp(token: bytes, data: bytes, extra: Sequence[x509.Certificate] 
         imprint = info[2].children()
         name, _ = _hash(imprint[0])
         at = info[4].instant()
-    except (DerError, IndexError, ValueError) as error:
+    except _MALFORMED as error:
         raise error if isinstance(error, CmsError) else CmsError(f"a malformed timestamp: {error}") from error
     if imprint[1].content != hashlib.new(name, data).digest():
         raise CmsError("the timestamp is of something else")
     try:
         usage = opened.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
+    except _MALFORMED:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     if ExtendedKeyUsageOID.TIME_STAMPING not in usage:
         raise CmsError("its signer's certificate is not for timestamps")
@@ -161,7 +166,7 @@ def trusted(certificate: x509.Certificate, anchors: Sequence[x509.Certificate]) 
             return True
         try:
             certificate.verify_directly_issued_by(anchor)
-        except (ValueError, TypeError, InvalidSignature):
+        except (*_MALFORMED, InvalidSignature):
             continue
         return True
     return False
