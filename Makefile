@@ -99,6 +99,10 @@ outages: $(DEV)
 bench: $(DEV)
 	@$(PY) -m tests.bench $(ARGS)
 
+.PHONY: campaign-proof
+campaign-proof: $(DEV)
+	@$(PY) -m tests.proof.campaign $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(DEV)
 	@$(PY) -m tests.probes.fuzz $(ARGS)

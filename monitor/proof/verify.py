@@ -207,8 +207,8 @@ class _Verification:
                 self.say("evaluation", BAD, what, f"{name}: {where}")
                 return
         services = len(proven.evaluation["services"])
-        many = "one service" if services == 1 else f"{services} services"
-        self.say("evaluation", GOOD, f"Counted anew from the raw observations, {many} give the same answer.")
+        many = "one service gives" if services == 1 else f"{services} services give"
+        self.say("evaluation", GOOD, f"Counted anew from the raw observations, {many} the same answer.")
 
     def check_pages(self, proven: Proven, whole: bytes) -> None:
         signer = proven.about["pdf_signer"]
