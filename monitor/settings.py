@@ -19,6 +19,7 @@ SECTIONS: tuple[str, ...] = (
     "monitor.web.settings:WebSettings",
     "monitor.notify.settings:NotifySettings",
     "monitor.feeds.settings:FeedsSettings",
+    "monitor.letters.settings:ClaimsSettings",
     "monitor.proving.settings:ProofSettings",
     "monitor.outage_reports_settings:OutageReportSettings",
 )
