@@ -59,7 +59,7 @@ TABLE: dict[str, Entry] = {
     "backup": Entry(AROUND, "backup", "Copy the database while the daemon runs."),
     "token": Entry(AROUND, "token", "Make, list and revoke tokens for the API."),
     "notify": Entry(AROUND, "notify", "Try the configured messages."),
-    "export": Entry(AROUND, "export", "Contracts and results in other tools' formats."),
+    "export": Entry(AROUND, "export", "Contracts in the formats of other programs: OpenSLO."),
     "schema": Entry(AROUND, "schema", "Print the JSON Schema of the configuration, for editors."),
     "completion": Entry(AROUND, "completion", "Print the completion script for bash, zsh or fish."),
 }
