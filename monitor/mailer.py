@@ -27,7 +27,7 @@ TIMEOUT_S = 30.0
 
 
 class Relay(TlsSettings):
-    """A relay that sends mail for us. Without ``tls`` the port decides: 465 implicit, 587 starttls, any other none."""
+    """A relay that sends mail for us. Without ``tls`` it is implicit at port 465 and starttls at any other."""
 
     host: str
     port: Port = 587
@@ -46,7 +46,7 @@ class Relay(TlsSettings):
     @property
     def encryption(self) -> str:
         """``none``, ``starttls`` or ``implicit``."""
-        return self.tls or {465: "implicit", 587: "starttls"}.get(self.port, "none")
+        return self.tls or ("implicit" if self.port == 465 else "starttls")
 
     @property
     def address(self) -> str:

@@ -11,6 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.mailer import NotSent, Relay, send
+from monitor.notify.senders import MailSender, NotTaken
+from monitor.notify.settings import MailChannel
+from monitor.notify.text import Text
 from tests.servers import eventually, free_port
 from tests.servers.misbehaving import Misbehaving
 from tests.servers.postfix import Postfix
@@ -104,3 +107,19 @@ def test_mistakes_in_the_settings(change: dict[str, str], what: str) -> None:
     """What cannot work is refused when the configuration is read."""
     with pytest.raises(ValidationError, match=what):
         relay(25, **change)
+
+
+async def test_messages_and_statements_go_the_same_way(mail: Postfix, ca_file: Path) -> None:
+    """A channel of messages is such a relay with recipients; its mail bears an identifier that stays the same."""
+    channel = {"host": "localhost", "port": mail.port, "ca": str(ca_file), "tls": "starttls", **LOGIN}
+    sender = MailSender(MailChannel.model_validate({**channel, "from": "Probe <probe@example>", "to": "sink@example"}))
+    text = Text(subject="an outage began", lines=("api is down",))
+    first = await sender.send(text, id="one", at=1_790_812_800_000, messages=[])
+    again = await sender.send(text, id="one", at=1_790_812_800_000, messages=[])
+    assert first.startswith("250 2.0.0 Ok: queued as ")
+    assert first.split()[-1] == again.split()[-1]
+    eventually(lambda: any(first.split()[-1].encode() in one for one in mail.dovecot.mailbox("sink")))
+    wrong = MailChannel.model_validate({**channel, "password": "wrong", "from": "probe@example", "to": "sink@example"})
+    with pytest.raises(NotTaken, match="535") as refused:
+        await MailSender(wrong).send(text, id="two", at=0, messages=[])
+    assert refused.value.for_good

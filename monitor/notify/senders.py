@@ -12,8 +12,8 @@ from email.utils import format_datetime
 from typing import Any, NamedTuple, Protocol
 
 import aiohttp
-import aiosmtplib
 
+from monitor import mailer
 from monitor.notify.settings import AppriseChannel, Channel, MailChannel, WebhookChannel
 from monitor.notify.text import Text
 from monitor.sla.instants import utc_datetime
@@ -63,11 +63,10 @@ def _trust(ca: object) -> ssl.SSLContext:
 
 
 class MailSender:
-    """Mail by aiosmtplib. The Message-ID follows from the message's id, so that a mailbox knows it again."""
+    """Mail over a relay. The Message-ID follows from the message's id, so that a mailbox knows it again."""
 
     def __init__(self, settings: MailChannel) -> None:
         self._settings = settings
-        self._tls = None if settings.tls == "none" else _trust(settings.ca)
 
     async def send(
         self,
@@ -93,31 +92,12 @@ class MailSender:
         for one in attachments:
             mail.add_attachment(one.data, maintype=one.maintype, subtype=one.subtype, filename=one.name)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                refused, answer = await aiosmtplib.send(
-                    mail,
-                    sender=s.sender,
-                    recipients=list(s.to),
-                    hostname=s.host,
-                    port=s.port,
-                    username=s.username,
-                    password=s.password,
-                    start_tls=s.tls == "starttls",
-                    use_tls=s.tls == "implicit",
-                    tls_context=self._tls,
-                    local_hostname="slaproof.invalid",
-                    timeout=TIMEOUT_S,
-                )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            said = "; ".join(f"{r.recipient}: {r.code} {r.message}" for r in error.recipients)
-            raise NotTaken(said, for_good=all(r.code >= 500 for r in error.recipients)) from None
-        except aiosmtplib.SMTPResponseException as error:
-            raise NotTaken(f"{error.code} {error.message}") from None
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise NotTaken(f"{s.host}:{s.port}: {error or type(error).__name__}") from None
-        if refused:
-            log.warning("mail relay %s refused %s", s.host, ", ".join(refused))
-        return f"{answer} {mail['Message-ID']}"
+            sent = await mailer.send(s, mail, s.to, timeout_s=TIMEOUT_S)
+        except mailer.NotSent as error:
+            raise NotTaken(str(error), for_good=error.for_good) from None
+        if sent.refused:
+            log.warning("mail relay %s refused %s", s.host, ", ".join(sent.refused))
+        return f"{sent.answer} {sent.message_id}"
 
 
 class WebhookSender:

@@ -2,26 +2,20 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from monitor.mailer import Relay
 from monitor.notify.conditions import KINDS
 from monitor.settings import Section
 from monitor.sla.instants import zone
-from probes._fields import Duration, LocalFile, Port, Settings, Strings
+from probes._fields import Duration, LocalFile, Settings, Strings
 
 
-class MailChannel(Settings):
+class MailChannel(Relay):
     """Mail over a relay of one's own."""
 
-    host: str
-    port: Port = 587
-    tls: Literal["starttls", "implicit", "none"] = "starttls"
-    ca: LocalFile | None = None
-    username: str | None = None
-    password: str | None = None
-    sender: str = Field(alias="from")
     to: Strings
 
 
