@@ -73,7 +73,7 @@ class Process:
         if wait:
             self.until(lambda: self.get("/-/ready") == (200, "ok\n"))
 
-    def until(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, self.log()
@@ -249,7 +249,8 @@ def test_the_clock_set_by_ten_minutes(slaproof: Process, minutes: int) -> None:
     seen = balance(slaproof)
     if minutes > 0:
         assert 3 * 590 <= seen["clock_stepped_forward"] <= 3 * 610
-    assert set(seen) <= {"ok", "clock_stepped_forward", "clock_stepped_back", "shutdown", "loop_stalled"}
+    ours = {"clock_stepped_forward", "clock_stepped_back", "shutdown", "loop_stalled", "overrun"}
+    assert set(seen) <= {"ok"} | ours
     with open_store(slaproof.folder / "slaproof.db", "main", SystemClock(), create=False) as store:
         steps = store.reader.events(kinds=["clock_step"])
         assert steps[0].data["reason"] == ("clock_stepped_forward" if minutes > 0 else "clock_stepped_back")
