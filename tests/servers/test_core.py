@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import HOST, Process, answers, descendants, eventually, free_port, need, refused_port
+from tests.servers import HOST, ROOT, Process, answers, descendants, eventually, free_port, need, refused_port
 from tests.servers.certs import BAD, Authority, Pair
 
 _LISTENER = """
@@ -171,3 +172,17 @@ def test_eventually_says_what_it_saw_last() -> None:
     with pytest.raises(AssertionError, match="last seen: 0"):
         eventually(lambda: 0, within=0.05)
     assert time.monotonic() - began < 1
+
+
+def test_every_fixture_is_documented() -> None:
+    """docs/testing.md names every fixture of the servers, and none that is not there."""
+    text = (ROOT / "docs" / "testing.md").read_text()
+    rows = re.findall(r"^\| (`[^|]+?) \|", text, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    sources = [path for path in (ROOT / "tests" / "servers").glob("*.py") if not path.name.startswith("test_")]
+    there = {
+        name
+        for path in sources
+        for name in re.findall(r"^@pytest\.fixture.*\ndef (\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert documented == there
