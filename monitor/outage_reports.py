@@ -157,7 +157,9 @@ class OutageReports:
         except NotSent as error:
             state = UNSURE if error.unsure else FAILED
             log.error("an outage report was not sent", extra={"outage": outage.id, "state": state, "why": str(error)})
-            await self._keep({**facts, "state": state, "why": str(error)[:2000]})
+            # A relay may repeat what it was sent, the credentials among it.
+            why = self._context.config.redactor(str(error))
+            await self._keep({**facts, "state": state, "why": why[:2000]})
             return not error.unsure
         await self._sent(sent, outage, mail, facts)
         return False

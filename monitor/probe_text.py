@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -53,9 +53,16 @@ def as_json(target: TargetConfig, at: int, result: Result, online: bool | None) 
     }
 
 
-def show(console: Console, target: TargetConfig, at: int, result: Result, online: bool | None) -> None:
-    """Print everything that is known of one probe."""
-    console.print(_head(target, at, result))
+def show(
+    console: Console,
+    target: TargetConfig,
+    at: int,
+    result: Result,
+    online: bool | None,
+    redact: Callable[[str], str] = str,
+) -> None:
+    """Print everything that is known of one probe; ``redact`` hides what of the target's address is a secret."""
+    console.print(_head(target, at, result, redact(place(target))))
     if result.outcome.value != "ok":
         _say(console, result.detail)
         _say(console, f"→ {result.advice}" if result.advice else "")
@@ -79,12 +86,12 @@ def show_steps(console: Console, at: int, result: Result) -> None:
         _section(console, "Evidence", Group(*_tree(result.evidence)))
 
 
-def _head(target: TargetConfig, at: int, result: Result) -> Text:
+def _head(target: TargetConfig, at: int, result: Result, where: str) -> Text:
     fault = result.fault
     text = Text()
     text.append(f" {result.outcome.value} ", style=f"bold white on {_COLOUR[fault]}" if fault else "bold")
     text.append(f"  {target.name}", style="bold")
-    text.append(f"  {target.kind} {place(target)}\n{short(at)} UTC, took {_ms(result.duration_ms)}")
+    text.append(f"  {target.kind} {where}\n{short(at)} UTC, took {_ms(result.duration_ms)}")
     if fault is not Fault.NONE:
         text.append(f"; {_WHOSE[fault]}", style=_COLOUR[fault])
     return text

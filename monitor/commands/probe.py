@@ -52,7 +52,7 @@ def probe(target: str, config_path: Path | None, as_json: bool) -> None:
     else:
         from rich.console import Console
 
-        show(Console(highlight=False), wanted, at, result, online)
+        show(Console(highlight=False), wanted, at, result, online, config.redactor)
     raise click.exceptions.Exit(0 if result.outcome.value == "ok" else 1)
 
 

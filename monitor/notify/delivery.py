@@ -9,7 +9,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from monitor.clock import Clock
 from monitor.notify.senders import NotTaken, Sender, sender
@@ -27,10 +27,14 @@ MOST_TOGETHER = 20
 class Delivery:
     """Sends what is due."""
 
-    def __init__(self, settings: NotifySettings, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self, settings: NotifySettings, outbox: Outbox, clock: Clock, redact: Callable[[str], str] = str
+    ) -> None:
         self._settings = settings
         self._outbox = outbox
         self._clock = clock
+        # What the other side answers is kept, and it may repeat what it was sent.
+        self._redact = redact
         self._senders: Mapping[str, Sender] = {channel.name: sender(channel) for channel in settings.channels}
 
     async def deliver(self) -> int:
@@ -63,17 +67,17 @@ class Delivery:
             return 0
         # A death here sends the message once more, with the same id.
         for message in messages:
-            await self._outbox.sent(message.id, at=self._clock.now_ms(), receipt=receipt)
-        log.info("sent %d message(s) over %s: %s", len(messages), name, receipt)
+            await self._outbox.sent(message.id, at=self._clock.now_ms(), receipt=self._redact(receipt))
+        log.info("sent %d message(s) over %s: %s", len(messages), name, self._redact(receipt))
         return len(messages)
 
     async def _not_taken(self, name: str, messages: Sequence[Message], error: NotTaken) -> None:
-        now = self._clock.now_ms()
+        now, why = self._clock.now_ms(), self._redact(str(error))
         for message in messages:
             if error.for_good or now - message.created_at >= self._settings.give_up_after:
-                await self._outbox.give_up(message.id, at=now, error=str(error))
-                log.error("gave up a message over %s: %s", name, error)
+                await self._outbox.give_up(message.id, at=now, error=why)
+                log.error("gave up a message over %s: %s", name, why)
             else:
                 wait = min(_FIRST_RETRY_MS << min(message.attempts, 10), _LAST_RETRY_MS)
-                await self._outbox.failed(message.id, error=str(error), retry_at=now + wait)
-                log.warning("a message over %s was not taken, next try in %d s: %s", name, wait // 1000, error)
+                await self._outbox.failed(message.id, error=why, retry_at=now + wait)
+                log.warning("a message over %s was not taken, next try in %d s: %s", name, wait // 1000, why)

@@ -49,7 +49,8 @@ class Watcher:
     def configure(self) -> None:
         """Takes the configuration in force."""
         self.settings = self._context.config.section(NotifySettings)
-        self._delivery = Delivery(self.settings, self._context.store.outbox, self._context.clock)
+        context = self._context
+        self._delivery = Delivery(self.settings, context.store.outbox, context.clock, context.config.redactor)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
