@@ -106,6 +106,12 @@ async def _why_not(trace: Trace, resolver: dns.asyncresolver.Resolver, host: str
         return failed("net", "resolve", "no_resolver", f"no resolver answered while looking up {host}")
     if "servfail" in states:
         return failed("net", "resolve", "servfail", f"{host} cannot be resolved (SERVFAIL), other names can")
+    # It may have come back between the two questions: only a name that is silent now is silent by itself.
+    budget = max(0.05, trace.remaining() * 0.8)
+    again = await asyncio.gather(*(_ask(resolver, host, t, budget) for t in _TYPES[ip]))
+    if any(state != "silent" for _, state, _ in again):
+        trace.note("the resolver, asked for the name again, answers")
+        return failed("net", "resolve", "no_resolver", f"no resolver answered for {host} at first, and then it did")
     return failed("net", "resolve", "silent_zone", f"no answer for {host} in time, other names resolve")
 
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import dns.message
+import dns.rdatatype
+import dns.rrset
 import pytest
 
 from monitor.clock import SystemClock
 from monitor.slots import count_slots, offset_ms
 from monitor.store import open_store
 from monitor.store.sqlite import integrity
-from tests.servers import need
+from tests.servers import need, need_root
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,9 +61,12 @@ class Process:
         self.process: subprocess.Popen[bytes] | None = None
         self.write()
 
-    def write(self, targets: int = 3, interval: str = "1s", more: str = "") -> None:
+    def write(
+        self, targets: int = 3, interval: str = "1s", more: str = "", timeout: str = "900ms", host: str = "127.0.0.1"
+    ) -> None:
         lines = "".join(
-            f"  - {{name: t{n}, interval: {interval}, tcp: {{host: 127.0.0.1, port: {self.listener.port}}}}}\n"
+            f"  - {{name: t{n}, interval: {interval}, timeout: {timeout}, "
+            f"tcp: {{host: {host.format(name=f't{n}')}, port: {self.listener.port}}}}}\n"
             for n in range(targets)
         )
         top = f"listen: 127.0.0.1:{self.port}\nreference_hosts: ['127.0.0.1:{self.listener.port}']\n"
@@ -274,6 +282,77 @@ def test_file_descriptors_used_up(slaproof: Process) -> None:
     assert seen["local"] >= 3
     assert seen["ok"] >= 3
     assert set(seen) <= {"ok", "local", "offline", "shutdown", "loop_stalled"}
+
+
+class NameServer:
+    """Says 127.0.0.1 to every name, until it is told to be silent or to go."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.silent = False
+        self._socket: socket.socket | None = None
+        self.open()
+
+    def open(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((self.address, 53))
+        threading.Thread(target=self._serve, args=(self._socket,), daemon=True).start()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _serve(self, bound: socket.socket) -> None:
+        bound.settimeout(0.2)
+        while bound.fileno() >= 0:
+            try:
+                question, peer = bound.recvfrom(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if self.silent:
+                continue
+            query = dns.message.from_wire(question)
+            answer = dns.message.make_response(query)
+            asked = query.question[0]
+            if asked.rdtype == dns.rdatatype.A:
+                answer.answer.append(dns.rrset.from_text(asked.name, 5, "IN", "A", "127.0.0.1"))
+            elif asked.rdtype == dns.rdatatype.NS:
+                answer.answer.append(dns.rrset.from_text(asked.name, 5, "IN", "NS", "a.root-servers.net."))
+            with contextlib.suppress(OSError):
+                bound.sendto(answer.to_wire(), peer)
+
+
+@pytest.mark.parametrize("how", ["silent", "gone"])
+def test_a_name_server_that_stops_is_not_the_providers_fault(slaproof: Process, how: str) -> None:
+    """Names cannot be resolved any more: the outcome is local, and 0 ms are booked on the provider."""
+    need_root()
+    server = NameServer("127.0.0.97")
+    slaproof.write(more="nameservers: [127.0.0.97]", timeout="900ms", host="{name}.provider.example")
+    try:
+        slaproof.start()
+        ok = 'slaproof_probes_total{kind="tcp",outcome="ok"}'
+        slaproof.until(lambda: (slaproof.metric(ok) or 0) >= 6)
+        if how == "silent":
+            server.silent = True
+        else:
+            server.close()
+        local = 'slaproof_probes_total{kind="tcp",outcome="local"}'
+        slaproof.until(lambda: (slaproof.metric(local) or 0) >= 9)
+        if how == "silent":
+            server.silent = False
+        else:
+            server.open()
+        before = slaproof.metric(ok) or 0
+        slaproof.until(lambda: (slaproof.metric(ok) or 0) >= before + 6)
+        assert slaproof.stop() == 0
+    finally:
+        server.close()
+    seen = balance(slaproof)
+    assert {"ok", "local"} <= set(seen)
+    assert set(seen) <= {"ok", "local", "shutdown", "loop_stalled", "overrun"}
 
 
 def test_the_sandbox_comes_along(tmp_path: Path) -> None:
