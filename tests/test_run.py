@@ -29,6 +29,10 @@ from tests.servers import need, need_root
 ROOT = Path(__file__).parent.parent
 
 
+OURS = {"local", "offline", "loop_stalled", "overrun", "shutdown"}
+"""What a machine under load may add to any of these tests: its own faults, accounted for, and no provider's."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -164,7 +168,8 @@ def test_it_starts_probes_shows_and_stops(slaproof: Process) -> None:
     assert slaproof.stop() == 0
     assert time.monotonic() - began < 5
     seen = balance(slaproof)
-    assert set(seen) - {"shutdown"} == {"ok"}
+    assert seen["ok"] > 0
+    assert set(seen) <= {"ok"} | OURS
     assert "its pages are at http://127.0.0.1:" in slaproof.log()
     assert "Traceback" not in slaproof.log()
 
@@ -203,7 +208,7 @@ def test_killed_and_started_again_it_accounts_for_the_time_between(slaproof: Pro
     assert slaproof.stop() == 0
     seen = balance(slaproof)
     assert seen["not_running"] >= 3
-    assert set(seen) <= {"ok", "not_running", "shutdown", "loop_stalled"}
+    assert set(seen) <= {"ok", "not_running"} | OURS
 
 
 def test_a_second_daemon_is_refused(slaproof: Process) -> None:
@@ -230,7 +235,7 @@ def test_stopped_for_a_while_it_blames_nobody(slaproof: Process) -> None:
     assert slaproof.stop() == 0
     seen = balance(slaproof)
     assert seen["loop_stalled"] >= 9
-    assert set(seen) <= {"ok", "local", "loop_stalled", "shutdown"}
+    assert set(seen) <= {"ok"} | OURS
 
 
 @pytest.mark.parametrize("minutes", [10, -10])
@@ -257,13 +262,12 @@ def test_the_clock_set_by_ten_minutes(slaproof: Process, minutes: int) -> None:
     seen = balance(slaproof)
     if minutes > 0:
         assert 3 * 590 <= seen["clock_stepped_forward"] <= 3 * 610
-    ours = {"clock_stepped_forward", "clock_stepped_back", "shutdown", "loop_stalled", "overrun"}
-    assert set(seen) <= {"ok"} | ours
+    assert set(seen) <= {"ok", "clock_stepped_forward", "clock_stepped_back"} | OURS
     with open_store(slaproof.folder / "slaproof.db", "main", SystemClock(), create=False) as store:
         steps = store.reader.events(kinds=["clock_step"])
         assert steps[0].data["reason"] == ("clock_stepped_forward" if minutes > 0 else "clock_stepped_back")
         assert 595_000 <= steps[0].data["ms"] <= 605_000
-        assert all(row.outcome == "ok" for row in store.reader.rows(0, 1 << 60))
+        assert {row.outcome for row in store.reader.rows(0, 1 << 60)} <= {"ok"} | OURS
 
 
 def test_file_descriptors_used_up(slaproof: Process) -> None:
@@ -271,8 +275,8 @@ def test_file_descriptors_used_up(slaproof: Process) -> None:
     slaproof.write(targets=3, interval="1s")
     slaproof.start()
     assert slaproof.process is not None
-    open_now = len(list(Path(f"/proc/{slaproof.process.pid}/fd").iterdir()))
-    subprocess.run(["prlimit", f"--pid={slaproof.process.pid}", f"--nofile={open_now}:"], check=True)
+    # Fewer than are open already: nothing more can be opened at all.
+    subprocess.run(["prlimit", f"--pid={slaproof.process.pid}", "--nofile=8:"], check=True)
     time.sleep(3)
     subprocess.run(["prlimit", f"--pid={slaproof.process.pid}", "--nofile=1024:"], check=True)
     time.sleep(2)
@@ -281,7 +285,7 @@ def test_file_descriptors_used_up(slaproof: Process) -> None:
     seen = balance(slaproof)
     assert seen["local"] >= 3
     assert seen["ok"] >= 3
-    assert set(seen) <= {"ok", "local", "offline", "shutdown", "loop_stalled"}
+    assert set(seen) <= {"ok"} | OURS
 
 
 class NameServer:
@@ -352,7 +356,7 @@ def test_a_name_server_that_stops_is_not_the_providers_fault(slaproof: Process, 
         server.close()
     seen = balance(slaproof)
     assert {"ok", "local"} <= set(seen)
-    assert set(seen) <= {"ok", "local", "shutdown", "loop_stalled", "overrun"}
+    assert set(seen) <= {"ok"} | OURS
 
 
 def test_the_sandbox_comes_along(tmp_path: Path) -> None:
