@@ -257,7 +257,7 @@ def _signature_lines(note: str) -> str:
 
 
 def _joined(parts: Sequence[Segment]) -> Rows:
-    return Rows.of(row for part in parts for row in part.rows.rows())
+    return Rows.joined(part.rows for part in parts)
 
 
 def _step(parts: Sequence[Segment]) -> int:

@@ -78,6 +78,24 @@ class Rows:
             kind.append(kinds.setdefault(Kind(bool(row.scheduled), row.outcome, row.code, row.detail), len(kinds)))
         return cls(at, duration, kind, tuple(kinds), evidence)
 
+    @classmethod
+    def joined(cls, parts: Iterable[Rows]) -> Rows:
+        """All observations of the parts, one part after another."""
+        at: list[int] = []
+        duration: list[int] = []
+        kind: list[int] = []
+        kinds: dict[Kind, int] = {}
+        evidence: dict[int, str] = {}
+        for part in parts:
+            evidence |= {len(at) + index: digest for index, digest in part.evidence.items()}
+            at += part.at
+            duration += part.duration_ms
+            if part.kind:
+                used = set(part.kind)
+                known = [kinds.setdefault(k, len(kinds)) if n in used else -1 for n, k in enumerate(part.kinds)]
+                kind += map(known.__getitem__, part.kind)
+        return cls(at, duration, kind, tuple(kinds), evidence)
+
     def rows(self) -> Iterable[Row]:
         """The observations one by one."""
         for index, (at, duration, kind) in enumerate(zip(self.at, self.duration_ms, self.kind, strict=True)):

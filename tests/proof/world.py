@@ -231,6 +231,10 @@ class World:
 
     def real_bundle(self, **changes) -> bytes:
         """A bundle with the real evaluation of October, up to the last day here."""
+        return build_bundle(self.real_input(**changes), self.signer)
+
+    def real_input(self, **changes) -> BundleInput:
+        """What it is built from."""
         end = day_start("2026-11-01")
         to = min(end, self.start + self.days * DAY_MS)
         period = {
@@ -243,7 +247,7 @@ class World:
         stated = [e for one in self.entries for e in one.shown["mailer"].events if "mailer" in one.shown]
         words["inputs"] = inputs_of(events_of([*self.earlier, *stated]), "mailer")
         proven = replace(proven, inputs=words["inputs"])
-        return self.bundle(**words, evaluation=evaluation_of(proven).answer())
+        return self.given(**words, evaluation=evaluation_of(proven).answer())
 
     def bundle(self, **changes) -> bytes:
         return build_bundle(self.given(**changes), self.signer)
