@@ -69,12 +69,12 @@ def _accounted_until(reader: Reader, name: str, location: str, interval: int, of
     for gap in reader.gaps(since, now + interval, targets=[name], location=location):
         if gap.slots:
             until = max(until, gap.end)
-    end = now + interval
-    while end > until:
-        start = max(until, end - max(_CHUNK_MS, 2 * interval))
+    end, reach = now + interval, 8 * interval
+    while end > until:  # further back in longer and longer steps: a restart that was quick reads next to nothing
+        start = max(until, end - reach)
         rows = reader.observations(start, end, targets=[name], location=location)
         scheduled = [row.at for row in rows if row.scheduled]
         if scheduled:
             return max(until, slot_of(scheduled[-1], interval, offset) + interval)
-        end = start
+        end, reach = start, min(8 * reach, max(_CHUNK_MS, reach))
     return until
