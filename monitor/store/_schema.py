@@ -205,24 +205,24 @@ def m002_views(db: Database) -> None:
         -- Of each target and location, every run of failures that are the provider's, from the first failed probe to
         -- the first probe that was not one.
         CREATE VIEW v_outages AS
-        WITH marked AS (
-            SELECT o.series, o.at, o.kind, c.fault IS 'provider' AS down,
-                lag(c.fault IS 'provider') OVER w AS was_down, lead(o.at) OVER w AS next_at
-            FROM observations o JOIN outcomes c ON c.code = o.kind >> 1
-            WINDOW w AS (PARTITION BY o.series ORDER BY o.at)
-        ), runs AS (
-            SELECT *, sum(down AND was_down IS NOT 1) OVER (PARTITION BY series ORDER BY at) AS run FROM marked
+        WITH failing AS (SELECT code FROM outcomes WHERE fault = 'provider'),
+        runs AS (
+            SELECT o.series, o.at AS start, o.kind,
+                (SELECT min(n.at) FROM observations n
+                 WHERE n.series = o.series AND n.at > o.at AND n.kind >> 1 NOT IN failing) AS ended
+            FROM observations o
+            WHERE o.kind >> 1 IN failing AND coalesce(
+                (SELECT p.kind >> 1 NOT IN failing FROM observations p
+                 WHERE p.series = o.series AND p.at < o.at ORDER BY p.at DESC LIMIT 1), 1)
         )
         SELECT s.target, s.location, {iso("r.start")} AS start,
-            CASE WHEN r.open THEN NULL ELSE {iso("r.ended")} END AS "end",
-            (CASE WHEN r.open THEN r.last ELSE r.ended END - r.start) / 1000.0 AS seconds, r.failed_probes,
-            (SELECT c.name FROM observations f JOIN outcomes c ON c.code = f.kind >> 1
-             WHERE f.series = r.series AND f.at = r.start) AS outcome
-        FROM (
-            SELECT series, min(at) AS start, max(at) AS last, max(next_at) AS ended, max(next_at IS NULL) AS open,
-                count(*) AS failed_probes
-            FROM runs WHERE down GROUP BY series, run
-        ) r JOIN series s ON s.id = r.series ORDER BY r.start;
+            CASE WHEN r.ended IS NULL THEN NULL ELSE {iso("r.ended")} END AS "end",
+            (coalesce(r.ended, (SELECT max(l.at) FROM observations l WHERE l.series = r.series)) - r.start) / 1000.0
+                AS seconds,
+            (SELECT count(*) FROM observations f
+             WHERE f.series = r.series AND f.at >= r.start AND f.at < coalesce(r.ended, 1 << 62)) AS failed_probes,
+            c.name AS outcome
+        FROM runs r JOIN series s ON s.id = r.series JOIN outcomes c ON c.code = r.kind >> 1 ORDER BY r.start;
 
         CREATE VIEW v_months AS
         SELECT strftime('%Y-%m', o.at / 1000, 'unixepoch') AS month, s.target, s.location, count(*) AS probes,
