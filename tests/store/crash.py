@@ -30,7 +30,7 @@ from monitor.config import Config, load
 from monitor.daemon import Daemon
 from monitor.reference import Reference
 from monitor.store import Gap, Row
-from monitor.store.sqlite import SqliteStore, integrity
+from monitor.store.sqlite import SqliteStore, copy, integrity
 from monitor.timer import SchedulerTimer
 from probes._outcome import Line, Outcome, Result
 
@@ -232,6 +232,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--longest", type=float, default=2.0, help="seconds that a daemon may live")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep a copy of the database when something is wrong")
     options = parser.parse_args()
 
     def tell(number: int, acknowledged: int) -> None:
@@ -240,6 +241,8 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="slaproof-crash-") as folder:
         found = campaign(Path(folder), options.rounds, options.longest, options.seed, tell)
+        if options.keep is not None and not found.good:
+            copy(Path(folder) / "crash.db", options.keep)
     print(f"killed with -9                   {found.rounds}")
     print(f"observations acknowledged        {found.acknowledged:,}")
     print(f"of them lost or changed          {len(found.lost)}")
