@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import logging
-import ssl
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -17,6 +16,7 @@ from monitor import mailer
 from monitor.notify.settings import AppriseChannel, Channel, MailChannel, WebhookChannel
 from monitor.notify.text import Text
 from monitor.sla.instants import utc_datetime
+from probes._tls import TlsSettings, context
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +58,8 @@ def sender(channel: Channel) -> Sender:
     return AppriseSender(channel.apprise)
 
 
-def _trust(ca: object) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca) if ca else None)
-
-
 class MailSender:
-    """Mail over a relay. The Message-ID follows from the message's id, so that a mailbox knows it again."""
+    """Mail. The Message-ID follows from the message's id, so that a mailbox knows it again."""
 
     def __init__(self, settings: MailChannel) -> None:
         self._settings = settings
@@ -79,24 +75,24 @@ class MailSender:
     ) -> str:
         """One mail to all recipients."""
         s = self._settings
+        domain = mailer.bare(s.sender).rpartition("@")[2]
         mail = EmailMessage()
         mail["From"] = s.sender
         mail["To"] = ", ".join(s.to)
         mail["Subject"] = text.subject
         mail["Date"] = format_datetime(utc_datetime(at))
-        mail["Message-ID"] = (
-            f"<{hashlib.sha256(id.encode()).hexdigest()[:32]}@{s.sender.rpartition('@')[2].rstrip('>')}>"
-        )
+        mail["Message-ID"] = f"<{hashlib.sha256(id.encode()).hexdigest()[:32]}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(text.body)
         for one in attachments:
             mail.add_attachment(one.data, maintype=one.maintype, subtype=one.subtype, filename=one.name)
         try:
-            sent = await mailer.send(s, mail, s.to, timeout_s=TIMEOUT_S)
+            sent = await mailer.send(s, mail, s.to)
         except mailer.NotSent as error:
+            # Where the relay may have taken it, it is sent again all the same: under the same Message-ID.
             raise NotTaken(str(error), for_good=error.for_good) from None
         if sent.refused:
-            log.warning("mail relay %s refused %s", s.host, ", ".join(sent.refused))
+            log.warning("mail relay %s refused %s", s.address, ", ".join(sent.refused))
         return f"{sent.answer} {sent.message_id}"
 
 
@@ -105,7 +101,7 @@ class WebhookSender:
 
     def __init__(self, settings: WebhookChannel) -> None:
         self._settings = settings
-        self._tls = _trust(settings.ca) if settings.url.startswith("https:") else False
+        self._tls = context(TlsSettings(ca=settings.ca)) if settings.url.startswith("https:") else True
 
     async def send(self, text: Text, *, id: str, at: int, messages: Sequence[Mapping[str, Any]]) -> str:
         """One POST; any 2xx is delivery."""
@@ -119,7 +115,7 @@ class WebhookSender:
                 asyncio.timeout(TIMEOUT_S),
                 aiohttp.ClientSession() as session,
                 session.post(
-                    self._settings.url, data=body, headers=headers, ssl=self._tls or True, allow_redirects=False
+                    self._settings.url, data=body, headers=headers, ssl=self._tls, allow_redirects=False
                 ) as answer,
             ):
                 said = f"HTTP {answer.status} {(await answer.content.read(200)).decode('utf-8', 'replace')}".strip()
