@@ -27,6 +27,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )  # fmt: skip
 @click.option("--contract", type=_FILE, metavar="TEXT", help="The contract's file, or the text it was read from.")
 @click.option("--tsa", type=_FILE, multiple=True, metavar="PEM", help="Certificates of the timestamp authority.")
+@click.option(
+    "--checkpoint",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="A checkpoint or heartbeat that you received when it was made: it must be one of this chain.",
+)
 @json_option
 @click.pass_context
 def verify(
@@ -35,6 +42,7 @@ def verify(
     key_texts: tuple[str, ...],
     contract: Path | None,
     tsa: tuple[Path, ...],
+    checkpoint: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Check a statement (PDF) or bundle; needs no daemon, database or network.
@@ -50,6 +58,7 @@ def verify(
     known = Known(
         keys=tuple(keys),
         notes=tuple(notes),
+        checkpoints=tuple(path.read_bytes().decode("utf-8", "replace") for path in checkpoint),
         contract=None if contract is None else contract.read_bytes(),
         authorities=tuple(one for path in tsa for one in _certificates(path)),
     )

@@ -25,6 +25,7 @@ from monitor.proof.ledger import (
     group_tag,
     heartbeat_entry,
     heartbeat_log,
+    heartbeat_origin,
     leaf,
     more_earlier,
 )
@@ -90,6 +91,8 @@ class Checker:
         self._told = 0
         self.notes: dict[int, tuple[str, VerifierKey | None]] = {}
         """For each entry its signed checkpoint, and who signed."""
+        self.heads: dict[str, dict[int, bytes]] = {}
+        """The roots of the log, and of the opened logs of heartbeats, by origin and size."""
         self.earlier = NOTHING_EARLIER
         """The chain of the contract's events in the entries so far."""
 
@@ -107,6 +110,7 @@ class Checker:
         for entry in proven.entries:
             log = log.append(merkle.leaf_hash(entry.line))
             head = Checkpoint(origin, log.size, log.root())
+            self.heads.setdefault(origin, {})[log.size] = head.root
             self.notes[entry.index] = self._signed(head, entry.signatures, entry.place, entry.data["sealed"])
             last_day = self._follows(entry, last_day)
         days = [entry.day for entry in proven.entries if entry.data["kind"] == "day"]
@@ -391,7 +395,8 @@ class Checker:
                 digests = row_digests(one.lines, sorted(counts))
                 series[name].append((one.segment.target, one.segment.location, counts, digests))
         entered = {n: [parse_canonical(e)["entered_at"] for e in g.events] for n, g in entry.groups.items()}
-        lines = []
+        lines: list[bytes] = []
+        log = merkle.Log()
         for number, (_, _, leaves, firsts, proof) in enumerate(entry.heartbeats):
             at, horizon = instants[number], horizons[number]
             shown: dict[int, bytes] = {}
@@ -406,7 +411,36 @@ class Checker:
                 shown[first] = leaf(group_salt(secret, entry.day), sha256(beat.content(entry.day, at)))
             root = merkle.root_of_proof(leaves, shown, [bytes.fromhex(text) for text in proof])
             lines.append(heartbeat_entry(day=entry.day, at=at, horizon=horizon, leaves=leaves, root=root))
+            own = self.heads.setdefault(heartbeat_origin(self.proven.container.origin, entry.day), {})
+            log = log.append(merkle.leaf_hash(lines[-1]))
+            own[log.size] = log.root()
         return lines
+
+    def received(self, notes: Sequence[str]) -> None:
+        """Checkpoints that the reader has from elsewhere are those of this chain (format §8.7)."""
+        self._told = 0
+        for number, note in enumerate(notes, 1):
+            place = f"received checkpoint {number}"
+            try:
+                parsed = Note.parse(note)
+                head = Checkpoint.parse(parsed.text)
+                signers = parsed.verified_by(self.ring.keys)
+            except NoteError as error:
+                self.bad("received", f"A checkpoint that was received is malformed or not signed: {error}.", place)
+                continue
+            name = f"{head.origin}, size {head.size}"
+            root = self.heads.get(head.origin, {}).get(head.size)
+            if not signers:
+                self.bad("received", f"A checkpoint that was received ({name}) is not signed by this monitor.", place)
+            elif root is None:
+                self._say(
+                    "received", NOTE, f"A checkpoint that was received ({name}) is not one that this bundle shows."
+                )
+            elif root != head.root:
+                text = f"The monitor signed something else before: the checkpoint that was received ({name})"
+                self.bad("received", f"{text} has another root than the one here.", place)
+            else:
+                self._say("received", GOOD, f"The checkpoint that was received ({name}) is the one in this chain.")
 
     # --- 8
 

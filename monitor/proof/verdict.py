@@ -16,6 +16,7 @@ STEPS = {
     "timestamps": "the timestamps",
     "trees": "observations and events in their trees",
     "heartbeats": "the heartbeats",
+    "received": "checkpoints that the reader had received",
     "balance": "expected slots = observations + gaps",
     "contract": "the contract",
     "evaluation": "the evaluation",

@@ -8,7 +8,8 @@ The steps, numbered as in docs/proof-format.md §8:
 4. *chain*: each checkpoint is signed and commits to the log before it and one entry more; no day is left out.
 5. *timestamps*: each checkpoint of a day is stamped by an outside authority.
 6. *trees*: every content of the contract's group and the common one is in its entry's tree, and none is left out.
-7. *heartbeats*: what a heartbeat committed to is a beginning of what the day sealed.
+7. *heartbeats*: what a heartbeat committed to is a beginning of what the day sealed; and checkpoints that the reader
+   received when they were made (*received*) are those of this chain.
 8. *balance*: expected slots = scheduled observations + slots in gaps.
 9. *contract*: the configuration is the one sealed as in force, and the text the one that the reader gave.
 10. *evaluation*: counted anew from the raw observations, the answer is the same.
@@ -58,6 +59,8 @@ class Known:
     """Rotations and revocations."""
     contract: bytes | None = None
     """The contract's file or text."""
+    checkpoints: tuple[str, ...] = ()
+    """Signed checkpoints of the ledger or of heartbeats, as they were received when they were made."""
     authorities: tuple[x509.Certificate, ...] = field(default=())
     """Certificates of timestamp authorities, or of who issued theirs."""
 
@@ -106,6 +109,7 @@ class _Verification:
             ("timestamps", lambda: checker.timestamps(self.known.authorities)),
             ("trees", checker.trees),
             ("heartbeats", checker.heartbeats),
+            ("received", lambda: checker.received(self.known.checkpoints)),
             ("balance", checker.balance),
             ("contract", lambda: self.check_contract(proven, checker)),
             ("evaluation", lambda: self.check_evaluation(proven)),

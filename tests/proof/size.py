@@ -14,9 +14,7 @@ from tests.proof.world import SIGNER, World
 
 def main(counts: list[int]) -> int:
     """Print a line for each number of targets."""
-    print(
-        f"{'targets':>8} {'observations':>13} {'bytes':>11} {'a target':>9} {'build s':>8} {'verify s':>9} {'small s':>8}"
-    )
+    print(" targets observations       bytes  a target  build s  verify s  small s")
     for count in counts:
         names = tuple(f"t{n:03d}" for n in range(count))
         text = "name: mailer\nservices:\n  api: {target: 99.9%, down_when: any}\n"

@@ -12,9 +12,10 @@ import pytest
 
 from monitor.proof import checks
 from monitor.proof.bundle import Amendment, BundleError
+from monitor.proof.checkpoint import Checkpoint
 from monitor.proof.keyring import Keyring, revocation_note, rotation_note
-from monitor.proof.ledger import COMMON, LedgerError, LogState, seal_day
-from monitor.proof.note import SeedSigner
+from monitor.proof.ledger import COMMON, LedgerError, LogState, heartbeat_log, heartbeat_origin, seal_day
+from monitor.proof.note import SeedSigner, sign_note
 from monitor.proof.segment import DAY_MS, Gap, Row
 from monitor.proof.verdict import BUT, INVALID, NOTE, VALID_BUT, Verdict
 from monitor.proof.verify import Known, difference, verify
@@ -207,6 +208,42 @@ def test_rewriting_the_day_after_a_heartbeat_shows() -> None:
     verdict = verify(rewritten.bundle(entries=tuple(mixed)), KNOWN, recompute)
     assert verdict.status == INVALID
     assert [step.name for step in verdict.steps if step.state == "bad"] == ["heartbeats"] * 3
+
+
+def test_a_received_checkpoint_is_compared() -> None:
+    """Whoever kept a checkpoint or a heartbeat sees that the chain is the same, or that it was rewritten."""
+    world = World()
+    bundle = world.bundle()
+    beats = world.entries[1].heartbeats
+    assert beats is not None
+    log = heartbeat_log([one.entry for one in beats[:2]])
+    beat = sign_note(Checkpoint(heartbeat_origin(ORIGIN, "2026-10-02"), 2, log.root()).text(), SIGNER)
+    kept = (world.entries[1].note, beat)
+    good = verify(bundle, replace(KNOWN, checkpoints=kept), recompute)
+    assert [state for state, _ in found(good, "received")] == ["good", "good"]
+    other = World(failing=0.5).bundle()
+    assert verify(other, KNOWN, recompute).places() == []
+    rewritten = verify(other, replace(KNOWN, checkpoints=kept), recompute)
+    assert rewritten.places() == ["received checkpoint 1", "received checkpoint 2"]
+    elsewhere = sign_note(Checkpoint(ORIGIN, 99, bytes(32)).text(), SIGNER)
+    stranger = sign_note(Checkpoint(ORIGIN, 4, bytes(32)).text(), NEXT)
+    states = found(verify(bundle, replace(KNOWN, checkpoints=(elsewhere, stranger, "x")), recompute), "received")
+    assert [state for state, _ in states] == [NOTE, "bad", "bad"]
+
+
+def test_what_was_stated_in_earlier_months_is_shown_and_cannot_be_left_out() -> None:
+    """A bundle shows the contract's events from before its first entry; without one of them it is INVALID."""
+    start = World().start
+    spans = [{"start": start - DAY_MS - n, "end": start + 7_200_000, "reason": "customer_error"} for n in (1000, 2000)]
+    world = World(exclusions=spans)
+    assert len(world.earlier) == 2
+    assert verify(world.bundle(), KNOWN, recompute).places() == []
+    assert verify_bundle.verify(world.bundle(), [str(SIGNER.key)]) == ["timestamps"]
+    for earlier in (world.earlier[:1], world.earlier[1:], world.earlier[::-1], (*world.earlier, world.earlier[0])):
+        without = world.bundle(earlier=earlier)
+        assert "2026-10-01 (day, entry 2)" in verify(without, KNOWN, recompute).places()
+        with pytest.raises(ValueError, match=r"not what was sealed|stands twice"):
+            verify_bundle.verify(without)
 
 
 def test_many_findings_are_told_a_few_at_a_time() -> None:
