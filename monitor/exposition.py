@@ -29,8 +29,8 @@ def ratio(value: Fraction) -> str:
 
 
 def seconds(ms: float) -> str:
-    """Milliseconds as seconds, exactly."""
-    return format((Decimal(str(ms)) / 1000).normalize(), "f")
+    """Milliseconds as seconds, to the microsecond."""
+    return repr(round(ms / 1000, 6)) if ms % 1000 else str(int(ms) // 1000)
 
 
 class Page:

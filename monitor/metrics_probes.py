@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from monitor.config import Config, TargetConfig
@@ -31,6 +32,7 @@ class LastProbes:
     def configure(self, config: Config) -> None:
         """Speak of another configuration's targets from now on."""
         self._targets = {target.name: target for target in config.targets}
+        self._holds = {target.name: target.spec.hold_ms for target in config.targets}
         self._labels.clear()
         for series in [series for series in self._rows if series.target not in self._targets]:
             del self._rows[series]
@@ -48,7 +50,7 @@ class LastProbes:
         found: dict[str, list[Sample]] = {name: [] for name in _FAMILIES}
         for series, row in sorted(self._rows.copy().items()):
             target = self._targets.get(series.target)
-            if target is not None and 0 <= now - row.at <= target.spec.hold_ms:
+            if target is not None and 0 <= now - row.at <= self._holds[series.target]:
                 _samples(found, row, target, self._label(series, target))
         for name, samples in found.items():
             page.gauge(name, _FAMILIES[name], samples)
@@ -86,12 +88,12 @@ def _samples(found: Mapping[str, list[Sample]], row: Row, target: TargetConfig, 
     if fault is not Fault.MONITOR:
         found["probe_success"].append((label, int(row.outcome == Outcome.OK)))
         found["probe_duration_seconds"].append((label, seconds(row.duration_ms)))
-    found["slaproof_probe_outcome_info"].append((_with(label, outcome=row.outcome, fault=fault.value), 1))
+    found["slaproof_probe_outcome_info"].append((_with(_with(label, "outcome", row.outcome), "fault", fault.value), 1))
     found["slaproof_probe_timestamp_seconds"].append((label, seconds(row.at)))
     http = target.kind in HTTP_KINDS
     for phase, took in row.phases.items():
-        here = _with(label, phase=phase)
-        text = seconds(round(took, 3))
+        here = _with(label, "phase", phase)
+        text = seconds(took)
         found["slaproof_probe_phase_duration_seconds"].append((here, text))
         if http:
             found["probe_http_duration_seconds"].append((here, text))
@@ -111,7 +113,7 @@ def _facts(found: Mapping[str, list[Sample]], row: Row, label: str, http: bool) 
         found["probe_ssl_earliest_cert_expiry"].append((label, int(ends)))
     version = facts.get("tls_version")
     if version:
-        found["probe_tls_version_info"].append((_with(label, version=str(version)), 1))
+        found["probe_tls_version_info"].append((_with(label, "version", str(version)), 1))
     if not http:
         return
     if row.code is not None:
@@ -123,6 +125,7 @@ def _facts(found: Mapping[str, list[Sample]], row: Row, label: str, http: bool) 
         found["probe_http_content_length"].append((label, int(size)))
 
 
-def _with(label: str, **more: str) -> str:
-    """A label set with further labels."""
-    return f"{label[:-1]},{labels(**more)[1:]}"
+@lru_cache(maxsize=1 << 18)
+def _with(label: str, name: str, value: str) -> str:
+    """A label set with one more label; the same ones come back at every scrape."""
+    return f"{label[:-1]},{labels(**{name: value})[1:]}"

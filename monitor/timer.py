@@ -84,7 +84,10 @@ class SchedulerTimer:
             job = self._scheduler.get_job("slots")
             if job is not None:
                 now = datetime.now(UTC)
-                self._scheduler.modify_job("slots", next_run_time=job.trigger.get_next_fire_time(None, now))
+                wanted = job.trigger.get_next_fire_time(None, now)
+                # Where it will wake in time anyway, as when many probes fail at once, nothing need be changed.
+                if not now <= job.next_run_time <= wanted:
+                    self._scheduler.modify_job("slots", next_run_time=wanted)
 
     def stop(self) -> None:
         """End APScheduler."""
