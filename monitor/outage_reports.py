@@ -6,7 +6,9 @@
    down, or that says that it belongs to the contract, is passed over.
 3. What the relay answered, the Message-ID and the mail itself are kept in an event; with it the `report` event is
    entered, at the instant of the relay's answer: from there the contract may count.
-4. A failure that certainly sent nothing is tried again as long as the outage lasts: at the next relay, then later.
+4. An outage is what the arithmetic calls one (§2): one that is seen again after a time in which nothing was known is
+   another, and needs a report of its own to be counted.
+5. A failure that certainly sent nothing is tried again as long as the outage lasts: at the next relay, then later.
 """
 
 from __future__ import annotations
@@ -171,7 +173,8 @@ class OutageReports:
         if sent.refused:
             answer["refused"] = ", ".join(sent.refused)
         await self._keep({**facts, **answer, "state": SENT}, at=at)
-        about = {"message_id": sent.message_id, "relay": sent.relay, "answer": sent.answer[:500], "outage": outage.id}
+        about = {"message_id": sent.message_id, "relay": sent.relay, "outage": outage.id}
+        about["answer"] = self._hide(sent.answer[:500])
         data = {"contract": outage.contract, "at": at, "services": [outage.service], "about": about}
         try:
             await self._context.store.writer.put_event(make("report", data, source="monitor"))
@@ -182,6 +185,7 @@ class OutageReports:
 
     async def _keep(self, data: dict[str, Any], at: int | None = None) -> bool:
         """Make a record durable; False where it cannot be kept."""
+        data = {key: self._hide(value) for key, value in data.items()}
         event = make(KIND, data, source="monitor", at=self._context.clock.now_ms() if at is None else at)
         try:
             kept = await self._context.store.writer.put_event(event)
@@ -190,6 +194,10 @@ class OutageReports:
             return False
         self._records.append(kept)
         return True
+
+    def _hide(self, value: Any) -> Any:
+        """Without the configuration's secrets: what a relay says is kept, and may repeat what it was told."""
+        return self._context.config.redactor.deep(value)
 
     # -- the mail --------------------------------------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ Rules:
 import asyncio
 import contextlib
 import imaplib
+import io
 import socket
 import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import imapclient
 import imapclient.exceptions
@@ -31,7 +32,7 @@ from probes._trace import Trace
 
 T = TypeVar("T")
 
-_IDLE_S = 20.0
+_IDLE_FIRST_S, _IDLE_S = 1.0, 20.0
 _POLL_S = 1.0
 # A broken answer makes imaplib and IMAPClient stumble over its parts, so that errors of types belong to it too.
 _ERRORS = (
@@ -91,6 +92,19 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc]
         """Whether the server spoke of new messages outside IDLE since the last call (RFC 9051 §7.4.1, EXISTS)."""
         return self.stream.untagged_responses.pop("EXISTS", None) is not None
 
+    def unread(self) -> bool:
+        """Whether something came that nobody has read yet: IMAPClient looks at the socket alone, not at what imaplib
+        (or TLS) read ahead from it."""
+        sock = self.stream.sock
+        before = sock.gettimeout()
+        sock.setblocking(False)
+        try:
+            return bool(cast(io.BufferedReader, self.stream.file).peek(1))
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            sock.settimeout(before)
+
 
 class Mailbox:
     """An open mailbox. Its methods run in its own thread, one after the other."""
@@ -123,6 +137,7 @@ class Mailbox:
         """The message that bears the token in its head, or the bounce of it; None where none came until then."""
         client = self._ready()
         idles = client.has_capability("IDLE")
+        patience = _IDLE_FIRST_S
         while True:
             client.news()
             if found := self._look(token):
@@ -132,10 +147,12 @@ class Mailbox:
                 return None
             if idles:
                 client.idle()
-                # What came between looking and IDLE is told before IDLE begins, and never again.
-                if not client.news():
-                    client.idle_check(timeout=min(left, _IDLE_S))
+                # What came between looking and IDLE is told before or with the answer to IDLE, and never again.
+                if not client.news() and not client.unread():
+                    client.idle_check(timeout=min(left, patience))
                 client.idle_done()
+                # A server whose word gets lost is asked again, sooner the shorter the wait is.
+                patience = min(patience * 2, _IDLE_S)
             else:
                 self._over.wait(min(left, _POLL_S))
                 client.noop()

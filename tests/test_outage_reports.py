@@ -265,6 +265,20 @@ async def test_never_through_the_service_that_is_down(tmp_path: Path, store: Any
     assert part.states() == ["withheld", "sending", "sent"]
 
 
+async def test_no_secret_is_kept_with_what_a_relay_said(tmp_path: Path, store: Any, clock: Any) -> None:
+    """A relay that repeats the password in its answer: the event does not."""
+    secret = "planted-Pass-77"
+    refusal = f"535 5.7.8 {secret} is wrong\r\n".encode()
+    with Misbehaving("smtp", replies={b"AUTH": refusal}) as server:
+        part = Part(tmp_path, store, clock, relay_line(server.port, f", username: u, password: {secret}"))
+        await part.rows(T0, "server_error", "server_error")
+        await part.look()
+    event = store.reader.events(kinds=[KIND])[-1]
+    assert event.data["state"] == "failed"
+    assert "535" in event.data["why"]
+    assert secret not in str(event.data)
+
+
 async def test_an_outage_that_a_person_reported_is_left_alone(tmp_path: Path, store: Any, clock: Any) -> None:
     """The clock runs already."""
     with Misbehaving("smtp") as server:
@@ -313,7 +327,10 @@ def test_mistakes_in_the_settings(tmp_path: Path, block: str, what: str) -> None
 
 
 def test_a_running_daemon_reports(tmp_path: Path, mail: Postfix) -> None:
-    """A real daemon, a target that goes away, and a mail in a real mailbox; a restart sends no second one."""
+    """A real daemon, a target that goes away, and a mail in a real mailbox; a restart sends no second one.
+
+    The state holds over the restart; where it does not, what follows is another outage, with a report of its own.
+    """
     contract = tmp_path / "provider.yaml"
     contract.write_text(
         "name: provider\nservices: {port: {target: 100%}}\n"
@@ -327,8 +344,8 @@ def test_a_running_daemon_reports(tmp_path: Path, mail: Postfix) -> None:
         f"listen: 127.0.0.1:{daemon.port}\nreference_hosts: ['127.0.0.1:{reference.port}']\n"
         "contracts: {provider: {file: provider.yaml}}\n"
         f"outage_reports: {{relays: [{relay}], reports: [{{contract: provider, to: sink@example}}]}}\n"
-        f"targets:\n  - {{name: t, contract: provider, service: port, interval: 1s, tcp: {{host: 127.0.0.1, "
-        f"port: {target.port}}}}}\n"
+        f"targets:\n  - {{name: t, contract: provider, service: port, interval: 1s, stale_after: 5m, "
+        f"tcp: {{host: 127.0.0.1, port: {target.port}}}}}\n"
     )
 
     def mails() -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import json
 import smtplib
 import threading
@@ -89,6 +90,25 @@ async def test_a_mail_that_comes_back_is_told_with_its_reason(mail: Postfix, ca_
     assert result.outcome == "rejected", shown(result)
     assert "5.7.1" in result.detail
     assert result.duration_ms < 10_000
+
+
+async def test_a_mail_among_the_junk_is_told(mail: Postfix, ca_file: Path, probe_id: str) -> None:
+    """What lies in the folder for junk did arrive, but not where people look."""
+    settings = over_postfix(mail, ca_file)
+    with imaplib.IMAP4("127.0.0.1", mail.dovecot.imap_port, timeout=5) as box:
+        box.login("sink", "sink-secret")
+        box.create("Junk")
+        message = f"Subject: delivery probe slaproof-{probe_id}\r\n\r\nx\r\n".encode()
+        box.append("Junk", "", "", message)
+    settings["imap"] |= {"junk": "Junk"}
+    mail.policy["RCPT"] = "HOLD"
+    try:
+        result = await probe("delivery", settings, timeout=3, probe_id=probe_id)
+    finally:
+        mail.policy.clear()
+        mail.release()
+    assert result.outcome == "rejected", shown(result)
+    assert result.detail == "arrived in Junk, not in the inbox"
 
 
 async def test_a_refused_sender_never_waits(mail: Postfix, ca_file: Path, probe_id: str) -> None:
