@@ -215,16 +215,17 @@ def _prepare(path: Path, location: str, clock: Clock, *, held: bool) -> None:
         tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if tables and application != APPLICATION_ID:
             raise StoreRefused(f"{path} is a database, but not one of slaproof. Name another file under storage.")
-        if tables:
+        if "meta" in tables:
             _check_location(conn, path, location)
         if not tables or _pending(conn, path):
+            # A death within leaves some migrations made, perhaps not even `meta`: the next opening makes the others.
             _migrate(conn, path, held=held)
-            now = iso(clock.now_ms())
-            conn.execute("INSERT INTO meta SELECT 'location', ? WHERE NOT EXISTS (SELECT 1 FROM meta)", (location,))
-            conn.execute(
-                "INSERT INTO meta SELECT 'created', ? WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'created')",
-                (now,),
-            )
+        # A death before this leaves a database without a location: whoever opens it next gives it one.
+        missing = "WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = ?)"
+        for key, value in (("location", location), ("created", iso(clock.now_ms()))):
+            if conn.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is None:
+                conn.execute(f"INSERT INTO meta SELECT ?, ? {missing}", (key, value, key))
+        _check_location(conn, path, location)
 
 
 def _check_location(conn: sqlite3.Connection, path: Path, location: str) -> None:

@@ -173,7 +173,7 @@ def one_round(config: Config, kill_after: float | None, *, running: bool = False
 
 
 def campaign(folder: Path, rounds: int, longest: float, seed: int, tell: Any = None) -> Verdict:
-    """Kill `rounds` daemons, then let one stop in good order, and look at what is there."""
+    """Kill `rounds` daemons, then let two stop in good order, and look at what is there."""
     dice = random.Random(seed)
     config = configuration(folder)
     acknowledged: dict[tuple[str, int], str] = {}
@@ -185,9 +185,10 @@ def campaign(folder: Path, rounds: int, longest: float, seed: int, tell: Any = N
             acknowledged[target, at] = line
         if tell is not None:
             tell(number + 1, len(acknowledged))
-    for line in one_round(config, None):
-        target, at, *_ = json.loads(line)
-        acknowledged[target, at] = line
+    for _ in range(2):  # the second accounts for what passed while the first stopped
+        for line in one_round(config, None):
+            target, at, *_ = json.loads(line)
+            acknowledged[target, at] = line
     return judge(config, acknowledged, rounds)
 
 
@@ -201,13 +202,13 @@ def judge(config: Config, acknowledged: dict[tuple[str, int], str], rounds: int)
         }
         lost = [line for key, line in acknowledged.items() if kept.get(key) != line]
         configs = store.reader.events(kinds=["config"])
-        stopped = store.reader.events(kinds=["stop"])[-1].at
+        started = store.reader.events(kinds=["start"])[-1].at  # all before the last start is accounted for
         balances = []
         for target in config.targets:
             seen = store.reader.observations(0, 1 << 62, targets=[target.name])
             balances.append(
                 balance(
-                    plan(configs, target.name, 0, stopped),
+                    plan(configs, target.name, 0, started),
                     [one.at for one in seen if one.scheduled],
                     store.reader.gaps(0, 1 << 62, targets=[target.name]),
                     target=target.name,

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 import monitor.store.sqlite as engine
 from monitor.store import Event, Gap, StoreError, StoreFull
@@ -303,3 +304,23 @@ async def test_people_can_read_the_database_with_other_tools(store):
         assert (month["month"], month["probes"], month["ok"], month["provider_faults"]) == ("2026-10", 8, 5, 2)
         assert first("v_gaps")["reason"] == "not_running"
         assert first("v_events")["corrected_by"] is not None
+
+
+@pytest.mark.parametrize("made", range(9))
+async def test_a_death_while_the_database_is_made_leaves_one_that_opens(tmp_path, clock, made):
+    """However many of the first steps were made, the next opening makes the rest, and the location is known."""
+    path = tmp_path / "s.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute(f"PRAGMA application_id = {engine.APPLICATION_ID}")
+        steps = [(group, name) for group in engine.migrations() for name in group.names()]
+        for group in dict.fromkeys(group for group, _ in steps[:made]):
+            ours = group.migrations()
+            later = [name for other, name in steps[made:] if other is group]
+            ours.apply(Database(conn, execute_plugins=False), stop_before=later)
+        if not made:
+            engine.core.migrations().ensure_migrations_table(Database(conn, execute_plugins=False))
+    with SqliteStore.open(path, "main", clock, daemon=True) as store:
+        await store.writer.put_row(row())
+    with pytest.raises(engine.StoreRefused, match="belongs to the location “main”"):
+        SqliteStore.open(path, "elsewhere", clock)
