@@ -23,6 +23,8 @@ AROUND = 3
 MOST = 240
 """Of a long outage the first and the last probes are listed, so many in all; the API has every one."""
 TRANSCRIPTS = 12
+INCIDENT_MS = 14 * 86_400_000
+"""An incident of the provider's that began so long ago may still go on."""
 SAID_BEFORE_MS, SAID_AFTER_MS = 3_600_000, 86_400_000
 """What a status page said is looked for from an hour before an outage to a day after its end."""
 
@@ -136,6 +138,13 @@ def build(source: Source, contract: str, service: str, start: str) -> OutageView
         if excuse.start < outage.end and excuse.end > outage.start
     )
     stated = source.reader.events(outage.start - SAID_BEFORE_MS, outage.end + SAID_AFTER_MS)
+    stated += [
+        event
+        for event in source.reader.events(
+            outage.start - INCIDENT_MS, outage.start - SAID_BEFORE_MS, kinds=["feed_incident"]
+        )
+        if event.data.get("end") is None or parse_instant(str(event.data["end"])) > outage.start
+    ]
     view = OutageView(
         terms=terms,
         outage=outage,
@@ -146,7 +155,7 @@ def build(source: Source, contract: str, service: str, start: str) -> OutageView
         excuses=excuses,
         reports=tuple(_about(stated, contract, ("report", "outage_report_mail"), outage)),
         said=tuple(_said(stated, contract)),
-        followed=bool(source.reader.events(kinds=["feed_page"])) or any(e.source.startswith("feed:") for e in stated),
+        followed=_followed(source, contract),
         gaps=tuple(source.reader.gaps(outage.start, outage.end, targets=[t.name for t in targets])),
         range=shown,
         lanes=tuple(lanes),
@@ -157,6 +166,12 @@ def build(source: Source, contract: str, service: str, start: str) -> OutageView
     )
     object.__setattr__(view, "text", evidence_text(view))
     return view
+
+
+def _followed(source: Source, contract: str) -> bool:
+    """Whether any page of the provider's was ever read."""
+    events = source.reader.events(kinds=["feed_page", "feed_incident", "feed_failed", "maintenance"])
+    return any(e.data.get("contract") == contract and e.source.startswith("feed:") for e in events)
 
 
 def _probe(row: Row, counted: frozenset[str], outage: OutageRef) -> Probe:
@@ -197,12 +212,12 @@ def _said(events: Sequence[Event], contract: str) -> list[Said]:
             for key in ("title", "name", "status", "note", "summary", "body")
             if event.data.get(key)
         ]
-        if event.kind == "maintenance":
-            words.append(f"{event.data.get('start')} – {event.data.get('end')}")
+        if event.kind in ("maintenance", "feed_incident"):
+            words.append(f"{event.data.get('start')} – {event.data.get('end') or '…'}")
         if not words:
             words = [json.dumps(dict(event.data), ensure_ascii=False, sort_keys=True)]
         found.append(Said(at=event.entered_at, kind=event.kind, source=event.source, text=" · ".join(words)))
-    return found
+    return sorted(found, key=lambda one: one.at)
 
 
 def evidence_text(view: OutageView) -> str:

@@ -93,11 +93,12 @@ class Overview:
     deadlines: tuple[Deadline, ...]
 
     def tally(self) -> dict[str, int]:
-        """How many services are in each state."""
+        """How many of the services that are watched are in each state."""
         found = {"up": 0, "down": 0, "unknown": 0, "excused": 0}
         for contract in self.contracts:
             for service in contract.services:
-                found[service.state] += 1
+                if service.targets:
+                    found[service.state] += 1
         return found
 
     def down(self) -> list[ServiceView]:
@@ -149,7 +150,7 @@ def build(source: Source) -> Overview:
                     name=result.service,
                     judged=state,
                     state=shown_state(state, result, current.period.to),
-                    since=since,
+                    since=since if state != "unknown" or first is None or (since or 0) > first else None,
                     result=result,
                     days=days,
                     runs=tuple(runs(days)),

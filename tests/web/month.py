@@ -571,6 +571,25 @@ def told() -> list[Event]:
             ("2026-10-27T12:00:00Z", "clock_offset", {"offset_ms": 1.8}),
         )
     ]
+    incident = {
+        "contract": "mailgun",
+        "feed": "mailgun",
+        "incident": "i1",
+        "name": "Elevated API errors",
+        "status": "investigating",
+        "impact": "major",
+        "start": "2026-10-22T03:41:00.000Z",
+        "body": "We are looking into elevated error rates.",
+    }
+    found.append(
+        Event(
+            kind="feed_incident",
+            at=parse("2026-10-22T03:41:00Z"),
+            entered_at=parse("2026-10-22T03:43:20Z"),
+            data=incident,
+            source="feed:mailgun",
+        )
+    )
     return sorted(found, key=lambda event: event.entered_at)
 
 

@@ -92,6 +92,7 @@ async def test_an_outage_shows_every_probe_and_what_was_said(client: TestClient,
     assert "HTTP/1.1 503 Service Unavailable" in text
     assert "192.0.2.1:443 answered" in text
     assert f"began {iso(start)}" in text
+    assert "Elevated API errors · investigating · major" in text
     await page(client, "/services/mailgun/api/outages/2026-10-01T00:00:00.000Z", status=404)
     await page(client, "/services/mailgun/api/outages/yesterday", status=404)
 
