@@ -70,7 +70,7 @@ class InForce:
 def configurations(reader: Reader) -> list[InForce]:
     """Every configuration there was, in order."""
     events = reader.events(kinds=["config"])
-    ends = [event.at for event in events[1:]] + [_FOREVER]
+    ends = [*(event.at for event in events[1:]), _FOREVER][: len(events)]
     return [InForce(start=e.at, end=max(end, e.at), data=e.data) for e, end in zip(events, ends, strict=True)]
 
 
