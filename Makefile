@@ -110,3 +110,7 @@ fuzz: $(DEV)
 .PHONY: crash
 crash: $(DEV)
 	@$(PY) -m tests.store.crash $(ARGS)
+
+.PHONY: crash-seal
+crash-seal: $(DEV)
+	@$(PY) -m tests.sealing.crash $(ARGS)

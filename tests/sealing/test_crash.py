@@ -1,0 +1,11 @@
+"""Killed while it seals, proves and rotates, the chain goes on as if nothing had been."""
+
+from tests.sealing.crash import campaign
+
+
+def test_nothing_is_sealed_twice_differently() -> None:
+    """A short campaign; the long one is ``make crash-seal``."""
+    found = campaign(4, seed=7)
+    assert found.wrong == []
+    assert found.kills >= 4
+    assert found.seals > 10
