@@ -31,7 +31,7 @@ class Relay(TlsSettings):
 
     host: str
     port: Port = 587
-    tls: Literal["starttls", "implicit", "none"] | None = None
+    tls: Literal["none", "starttls", "implicit"] | None = None
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     sender: str = Field(alias="from", description="the address that mail comes from")

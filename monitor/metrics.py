@@ -77,6 +77,8 @@ class Metrics:
         self._kinds = {target.name: target.kind for target in config.targets}
         self.vitals: Callable[[], Vitals] | None = None
         """Asked at each scrape; None before the daemon runs."""
+        self.more: dict[str, Callable[[Page], None]] = {}
+        """What the parts add at each scrape, by the part's name."""
         self._reload_ok = True
         self._reloaded_at = clock.now_ms()
         self._counts: dict[tuple[str, str], int] = {}
@@ -153,6 +155,8 @@ class Metrics:
                 metrics_contracts.write(page, standing)
             self.last.write(page, self._clock.now_ms())
             self._own(page)
+            for add in list(self.more.values()):
+                add(page)
             return page.text().encode() + generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def _own(self, page: Page) -> None:

@@ -10,14 +10,23 @@ _DAY = 24 * _HOUR
 
 
 def paths(started: int) -> dict[str, Answer]:
-    """The pages, with one maintenance announced in time, one too late, and one incident; `started` in ms."""
+    """The pages, with one maintenance announced in time, one too late, and one incident; `started` in ms.
+
+    They change from day to day (UTC) and not with each start, as a real page would not.
+    """
+    started -= started % _DAY
+    day = iso(started)[:10]
     announced = [
-        _maintenance("m1", "Database upgrade", started - 9 * _DAY, started + 1 * _DAY, started + 1 * _DAY + 2 * _HOUR),
-        _maintenance("m2", "Router exchange", started - 1 * _HOUR, started + 2 * _DAY, started + 2 * _DAY + _HOUR),
+        _maintenance(
+            f"m1-{day}", "Database upgrade", started - 9 * _DAY, started + 1 * _DAY, started + 1 * _DAY + 2 * _HOUR
+        ),
+        _maintenance(
+            f"m2-{day}", "Router exchange", started - 1 * _HOUR, started + 2 * _DAY, started + 2 * _DAY + _HOUR
+        ),
     ]
     page = {"id": "sandbox", "name": "Sandbox provider", "url": "http://127.0.0.1/", "time_zone": "Etc/UTC"}
     incident = {
-        "id": "i1",
+        "id": f"i1-{day}",
         "name": "Delayed API responses",
         "status": "resolved",
         "impact": "minor",
@@ -73,7 +82,7 @@ def _calendar(started: int) -> str:
         "VERSION:2.0",
         "PRODID:-//slaproof//sandbox//EN",
         "BEGIN:VEVENT",
-        "UID:sandbox-1@slaproof",
+        f"UID:sandbox-1-{stamp(started)}@slaproof",
         f"DTSTAMP:{stamp(started)}",
         f"CREATED:{stamp(started - 10 * _DAY)}",
         f"DTSTART:{stamp(start)}",
