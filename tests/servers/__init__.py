@@ -158,6 +158,15 @@ def descendants(pid: int) -> list[int]:
     return family
 
 
+def _stands(pid: int) -> bool:
+    """Whether every thread of a process is stopped (or gone)."""
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            if (thread / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in ("T", "t", "Z", "X"):
+                return False
+    return True
+
+
 def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -272,8 +281,11 @@ class Process:
 
     def suspend(self) -> None:
         """Stop the program and its children where they stand (SIGSTOP): it accepts connections and answers nothing."""
-        for pid in descendants(self.pid):
+        family = descendants(self.pid)
+        for pid in family:
             _signal(pid, signal.SIGSTOP)
+        # The signal is on its way; each thread goes on until it has heard it.
+        eventually(lambda: all(_stands(pid) for pid in family), because="suspended")
 
     def resume(self) -> None:
         """Let a suspended program go on (SIGCONT)."""

@@ -256,6 +256,9 @@ class _Dialogue:
         # A server that speaks first (its first answer is not to a request).
         greeting = self._session.greeting()
         if greeting:
+            if self._server._behaviour in ("close", "reset") and self._server._at == 0:
+                # The client is to see that its connection was made: a reset too soon would look like a refusal.
+                self._server.wait(0.05)
             self._answer(greeting)
         buffer = b""
         while not self._session.over:
