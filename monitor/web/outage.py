@@ -209,7 +209,7 @@ def _said(events: Sequence[Event], contract: str) -> list[Said]:
             continue
         words = [
             str(event.data[key])
-            for key in ("title", "name", "status", "note", "summary", "body")
+            for key in ("name", "status", "impact", "note", "summary", "body")
             if event.data.get(key)
         ]
         if event.kind in ("maintenance", "feed_incident"):
