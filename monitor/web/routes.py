@@ -58,12 +58,15 @@ def document(routes: list[Route]) -> str:
 
 
 def main() -> None:
-    """Write docs/routes.md."""
+    """Write docs/routes.md and docs/api.md."""
     from pathlib import Path
 
+    from monitor.web import apidoc
+    from monitor.web.api import Api
     from monitor.web.app import table
 
     Path("docs/routes.md").write_text(document(table(None)), encoding="utf-8")
+    Path("docs/api.md").write_text(apidoc.document(Api(None).calls()), encoding="utf-8")  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
