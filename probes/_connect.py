@@ -111,8 +111,18 @@ async def open_stream(
     """
     sock = await connect_socket(trace, host, port, ip)
     if tls is None:
-        return await asyncio.open_connection(sock=sock, limit=limit)
+        try:
+            return await asyncio.open_connection(sock=sock, limit=limit)
+        except OSError as error:
+            sock.close()
+            raise lost(error, "net", "any") from None
     return await secure(trace, sock, host, tls, alpn=alpn, limit=limit)
+
+
+def peer_of(trace: Trace) -> tuple[str, int]:
+    """Address and port that we are connected to. The socket itself no longer knows them once the peer has reset it."""
+    address, _, port = (trace.peer or "").rpartition(":")
+    return address.strip("[]"), int(port)
 
 
 async def secure(
@@ -131,7 +141,7 @@ async def secure(
     second handshake can be made for evidence.
     """
     name = tls.server_name or host.strip("[]")
-    address, port = sock.getpeername()[:2]
+    address, port = peer_of(trace)
     made = False
     try:
         with trace.phase("tls"):

@@ -22,7 +22,7 @@ from aiosmtplib.response import SMTPResponse
 from pydantic import AfterValidator, Field, model_validator
 
 from probes._classify import failed
-from probes._connect import connect_socket, lost, tcp_facts
+from probes._connect import connect_socket, lost, peer_of, tcp_facts
 from probes._fields import Port
 from probes._outcome import Failed
 from probes._smtp_replies import judge
@@ -273,7 +273,7 @@ async def session(trace: Trace, server: SmtpServer, *, ip: str = "any") -> Async
     who wants to take leave calls ``quit``.
     """
     sock = await connect_socket(trace, server.host, server.port, ip)
-    address = sock.getpeername()[:2]
+    address = peer_of(trace)
     client = _Client(trace, server)
     talk = Session(trace, client)
     try:

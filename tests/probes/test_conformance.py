@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 import probes
 from probes._outcome import Outcome, Result
@@ -219,8 +220,13 @@ async def _all_judged(script: Script, cases: list[tuple[str, int]], ca: Path) ->
     return [text for behaviour, at in again if (text := await _judged(script, behaviour, at, ca, ALONE_S))]
 
 
+LOOPS = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+"""The daemon's loop, and that of a command."""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
-async def test_every_misbehaviour(script: Script, ca_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_misbehaviour(script: Script, loop: str, ca_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Each misbehaviour at each phase: in time, with its outcome, with words, and without an exception."""
     cases = [
         (behaviour, at)
@@ -230,8 +236,8 @@ async def test_every_misbehaviour(script: Script, ca_file: Path, caplog: pytest.
         or behaviour in ("well", "refuse", "silent", *_HANDSHAKE)
         or behaviour.startswith("cert_")
     ]
-    with caplog.at_level(logging.WARNING):
-        wrong = await _all_judged(script, cases, ca_file)
+    with caplog.at_level(logging.WARNING), asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        wrong = runner.run(_all_judged(script, cases, ca_file))
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n\n" + "\n\n".join(wrong)
     assert not [record for record in caplog.records if record.name.startswith("probes")], caplog.text
 
