@@ -91,6 +91,7 @@ class SqliteWriter:
         self._closing = False
         self._tellers: list[Tell] = []
         self._dropped: dict[tuple[str, str], _Dropped] = {}
+        self._accounting: dict[tuple[str, str], _Dropped] = {}  # those whose gaps the commit under way enters
         self._committed = self._commits = self._total_dropped = 0
         self._last_at: int | None = None
         self._last_s = 0.0
@@ -113,7 +114,7 @@ class SqliteWriter:
             failing_since=self._failing_since,
             last_error=self._last_error,
             dropped=self._total_dropped,
-            unaccounted=sum(lost.slots for lost in self._dropped.values()),
+            unaccounted=sum(lost.slots for part in (self._dropped, self._accounting) for lost in list(part.values())),
         )
 
     def on_commit(self, tell: Tell) -> None:
@@ -262,6 +263,7 @@ class SqliteWriter:
         events: list[Event] = []
         with self._cond:
             lost, self._dropped = self._dropped, {}
+            self._accounting = lost
         try:
             inserter.begin()
             row_items = [item for item in batch if isinstance(item.what, Row)]
@@ -306,6 +308,7 @@ class SqliteWriter:
     def _still_lost(self, lost: dict[tuple[str, str], _Dropped]) -> None:
         """Put back what was not accounted after all, together with what was dropped meanwhile."""
         with self._cond:
+            self._accounting = {}
             for key, older in lost.items():
                 newer = self._dropped.get(key)
                 if newer is not None:
@@ -315,6 +318,7 @@ class SqliteWriter:
 
     def _done(self, started: float, rows: list[Row]) -> None:
         with self._cond:
+            self._accounting = {}
             self._rows -= len(rows)
             self._evidence -= sum(len(row.evidence or b"") for row in rows)
             self._committed += len(rows)
