@@ -41,6 +41,7 @@ SENDING, SENT, UNSURE, FAILED, WITHHELD = "sending", "sent", "unsure", "failed",
 RETRY_MS = (10_000, 30_000, 60_000, 300_000)
 """How long after each failure the next attempt is made; the last one repeats."""
 _LOADING_S = 1.0
+_GATHER_S = 0.2
 _RESOLVE_S = 2.0
 
 
@@ -72,6 +73,8 @@ class OutageReports:
                 self._wake.clear()
                 due_s = await self.look() if self._settings.reports else None
                 await self._sleep(due_s)
+                # Failures come in bursts, and each look judges everything: one look for a burst.
+                await context.clock.sleep(_GATHER_S)
         finally:
             context.told.remove(self._told)
 
