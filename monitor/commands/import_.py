@@ -10,12 +10,38 @@ from typing import Any
 
 import click
 
+from monitor.commands._results import csv_, gatus, kuma, prometheus
 from monitor.errors import Refused
 
 
-@click.command("import")
+class _ByFile(click.Group):
+    """A group for which files that are no name of a command are configurations to be taken over."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and the command `targets` for anything else."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            return "targets", self.commands["targets"], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group("import", cls=_ByFile)
+def import_() -> None:
+    """Take over what other monitors know: their targets, or what they measured.
+
+    “slaproof import blackbox.yml [prometheus.yml]” prints targets for the configuration. The commands below write
+    measurements as a results file, which “slaproof evaluate” judges: what was not measured is a gap in it.
+    """
+
+
+for _command in (prometheus, kuma, gatus, csv_):
+    import_.add_command(_command)
+
+
+@import_.command("targets")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def import_(files: tuple[Path, ...]) -> None:
+def targets(files: tuple[Path, ...]) -> None:
     """Take over targets from FILES: a blackbox.yml, and the prometheus.yml that uses it.
 
     The targets are printed as they stand in a configuration of slaproof. What has no counterpart is named on standard
