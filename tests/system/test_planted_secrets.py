@@ -271,9 +271,9 @@ def test_nothing_shows_a_secret(planted: Process) -> None:
         at = max(when for name, _, when, _ in kept if name == target)
         wrong += found_in(f"slaproof show {target}", command(process, "show", target, iso(at)))
     wrong += found_in("log", process.log())
-    for path in process.folder.iterdir():
-        if path.suffix != ".yml" and path.name not in ("monitor.yaml", "token.txt") and path.is_file():
-            wrong += found_in(path.name, path.read_bytes().decode("latin-1"))
+    for file in process.folder.iterdir():
+        if file.suffix != ".yml" and file.name not in ("monitor.yaml", "token.txt") and file.is_file():
+            wrong += found_in(file.name, file.read_bytes().decode("latin-1"))
     assert not wrong, f"{len(wrong)}:\n" + "\n".join(wrong[:30])
 
 
