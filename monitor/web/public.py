@@ -43,6 +43,8 @@ class PublicService:
     since: int | None = None
     availability: str | None = None
     """A ratio with six decimals, cut."""
+    coverage: str | None = None
+    """How much of the time was seen: an availability never stands without it."""
     target: str | None = None
     days: tuple[Day, ...] | None = None
     runs: tuple[Run, ...] | None = None
@@ -93,6 +95,7 @@ def build(source: Source, contract: str, chosen: PublicPage) -> PublicView:
             fields["since"] = since
         if "availability" in chosen.show:
             fields["availability"] = None if result.availability is None else cut(result.availability, 6)
+            fields["coverage"] = None if result.coverage is None else cut(result.coverage, 6)
             fields["target"] = result.target_text
         if "history" in chosen.show:
             days = service_days(
@@ -128,7 +131,7 @@ def as_json(view: PublicView) -> dict[str, Any]:
         if one.state is not None:
             line |= {"state": one.state, "since": _instant(one.since)}
         if one.availability is not None:
-            line |= {"availability": one.availability, "target": one.target}
+            line |= {"availability": one.availability, "coverage": one.coverage, "target": one.target}
         if one.days is not None:
             line["days"] = [{"date": str(day.date), "kind": day.kind} for day in one.days]
         if one.outages is not None:

@@ -221,6 +221,7 @@ async def test_a_public_page_may_show_everything_that_was_chosen(source: Source)
         service = next(s for s in found["services"] if s["service"] == "api")
         judged = source.judge.evaluate("mailpro").service("api").answer()
         assert service["availability"] == judged["availability"][:8]
+        assert service["coverage"] == judged["coverage"][:8]
         assert len(service["days"]) == 90
         assert service["outages"][0]["end"] is None
         async with client.get("/public/mailpro/badge.svg") as answer:

@@ -172,7 +172,7 @@
       busy = false;
     };
     source.addEventListener("change", refresh);
-    source.addEventListener("open", () => { light.hidden = false; light.textContent = "live"; light.classList.remove("lost"); });
+    source.addEventListener("open", () => { light.hidden = false; light.textContent = body.dataset.tLive; light.classList.remove("lost"); });
     source.addEventListener("error", () => { light.hidden = false; light.textContent = body.dataset.tStale; light.classList.add("lost"); });
     document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) refresh(); });
     addEventListener("pagehide", () => source.close());
