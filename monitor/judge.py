@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from monitor.claims import claim_of
 from monitor.clock import Clock
 from monitor.events import PEOPLE, Stated, fold
 from monitor.sla import period as periods
@@ -478,15 +479,15 @@ def _deadlines(contracts: Iterable[ContractStanding], now: int) -> tuple[Deadlin
         for evaluation in (one.previous, one.evaluation):
             if evaluation is None:
                 continue
-            credit = evaluation.credit
-            if credit is not None and credit.claim_by is not None and credit.claim_by > now:
+            claim = claim_of(evaluation, now)
+            if claim is not None and claim.claim_by is not None and claim.state != "over":
                 found.append(
                     Deadline(
-                        at=credit.claim_by,
+                        at=claim.claim_by,
                         kind="claim",
                         contract=one.name,
                         period=evaluation.period.name,
-                        credit=credit,
+                        credit=claim.credit,
                     )
                 )
             found += [

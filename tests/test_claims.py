@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from monitor import metrics_contracts
 from monitor.claims import claim_of, due, incidents
 from monitor.cli import cli
 from monitor.commands._store import Here
@@ -17,12 +18,14 @@ from monitor.config import load
 from monitor.errors import Refused
 from monitor.events import correction
 from monitor.events import make as event
+from monitor.exposition import Page as Exposition
 from monitor.judge import Judge
 from monitor.letters import LetterFailed, tidy, write
 from monitor.sla.instants import parse_instant, zone
 from monitor.store import Event, Row
 from monitor.store.sqlite import SqliteStore
 from tests.fakes import FakeClock
+from tests.servers.prometheus import check_metrics
 
 MINUTE, DAY = 60_000, 86_400_000
 START = parse_instant("2026-06-15T00:00:00Z")
@@ -247,3 +250,55 @@ def test_templates_are_found_in_the_installed_program():
 
     folder = Path(monitor.letters.__file__).parent
     assert sorted(path.name for path in folder.glob("*.j2")) == [f"{name}.txt.j2" for name in ("de", "en", "es", "sv")]
+
+
+def test_the_next_deadline_is_told_as_long_as_something_can_be_claimed(tmp_path):
+    """Of two outages the first is too late: the second's deadline stands in the list, the standing and the metrics."""
+    (tmp_path / "monitor.yaml").write_text(CONFIG)
+    config = load(tmp_path / "monitor.yaml", secrets="optional")
+    clock = FakeClock(START)
+    second = DOWN + 10 * DAY
+    every = rows(
+        "mailgun-api", DOWN - DAY, DOWN + 11 * DAY, [(DOWN, DOWN + 66 * MINUTE), (second, second + 66 * MINUTE)]
+    )
+    with SqliteStore.open(tmp_path / "s.db", "main", clock, gather_s=0.002) as store:
+
+        async def fill() -> None:
+            await asyncio.gather(*[store.writer.put_row(row) for row in every])
+
+        asyncio.run(fill())
+        clock.set_ms(DOWN + 32 * DAY)
+        judge = Judge(store.reader, config, clock)
+        until = second + 66 * MINUTE + 30 * DAY
+        (claim,) = gather(Here(config=config, store=store, judge=judge, clock=clock))
+        assert (claim.claim_by, claim.past, claim.outages, claim.state) == (until, 1, 2, "open")
+        standing = judge.current()
+        assert standing is not None
+        assert [(one.kind, one.contract, one.period, one.at) for one in standing.deadlines] == [
+            ("claim", "mailgun", "2026-06", until)
+        ]
+        page = Exposition()
+        metrics_contracts.write(page, standing)
+        assert check_metrics(page.text()) == ""
+        said = page.text()
+        label = 'contract="mailgun",period="2026-06"'
+        assert f"slaproof_claim_deadline_timestamp_seconds{{{label}}} {until // 1000}" in said
+        assert 'slaproof_credit_due_ratio{contract="mailgun",period="previous"} 0.2' in said
+        enter = store.writer.enter
+        ticket = {"contract": "clicksend", "id": "T1", "opened": clock.now_ms(), "severity": "important"}
+        enter(event("ticket", ticket, source="cli"))
+        old = {"contract": "clicksend", "id": "T0", "opened": clock.now_ms() - DAY, "severity": "normal"}
+        enter(event("ticket", old, source="cli"))
+        reached = {"contract": "clicksend", "id": "T0", "milestone": "responded", "at": clock.now_ms() - DAY + MINUTE}
+        enter(event("ticket_reached", reached, source="cli"))
+        clock.tick(2)
+        standing = judge.current()
+        assert standing is not None
+        page = Exposition()
+        metrics_contracts.write(page, standing)
+        assert check_metrics(page.text()) == ""
+        said = page.text()
+        due_at = (ticket["opened"] + 30 * MINUTE) // 1000
+        ours = 'contract="clicksend",ticket="T1",rule="important",milestone="acted"'
+        assert f"slaproof_ticket_due_timestamp_seconds{{{ours}}} {due_at}" in said
+        assert 'slaproof_response_compliance_ratio{contract="clicksend",rule="normal",period="current"} 1' in said

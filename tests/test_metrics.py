@@ -243,7 +243,8 @@ def test_every_gauge_stands_in_the_documentation() -> None:
     """docs/metrics.md names every family that the code can write."""
     root = Path(__file__).parent.parent
     code = "".join(
-        (root / "monitor" / f"{name}.py").read_text() for name in ("metrics", "metrics_probes", "metrics_contracts")
+        (root / "monitor" / f"{name}.py").read_text()
+        for name in ("metrics", "metrics_probes", "metrics_contracts", "feeds/service")
     )
     names = set(re.findall(r'"((?:slaproof|probe)_[a-z_]+)"', code))
     names = {name if name != "slaproof_missed_slots" else "slaproof_missed_slots_total" for name in names}
