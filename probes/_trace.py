@@ -12,6 +12,8 @@ TRANSCRIPT_BYTES = 16_384
 """The most text that a transcript keeps; what comes after is counted, not kept."""
 LINE_BYTES = 2_048
 """The most that one entry of a transcript keeps."""
+FACT_CHARACTERS = 500
+"""The most that a fact in words keeps: facts are kept of good probes too."""
 _LINE_ENDS = {ord("\n"): None, ord("\t"): None}
 BODY_BYTES = 1_024
 """How much of an answer's body is kept as evidence."""
@@ -154,7 +156,7 @@ class Trace:
 
     def fact(self, name: str, value: Scalar) -> None:
         """Keeps a plain value under a name, for metrics and pages."""
-        self.facts[name] = self._redact(value) if isinstance(value, str) else value
+        self.facts[name] = self._redact(value[:LINE_BYTES])[:FACT_CHARACTERS] if isinstance(value, str) else value
 
     def identify(self, name: str, value: str) -> None:
         """Keeps what the provider calls this exchange (a request id, queue id, message id)."""

@@ -259,6 +259,15 @@ async def test_what_a_probe_keeps() -> None:
     assert told(result).endswith("< hello")
 
 
+async def test_what_is_kept_is_bounded() -> None:
+    """An address of a server's own making may be long; what is kept of it is not."""
+    with Misbehaving("http", replies={b"GET /a": _moved("/b?" + "c" * 40_000)}) as server:
+        result = await ask("http", url=server.url("/a"), follow_redirects=True)
+    assert result.outcome == Outcome.OK, result
+    assert len(str(result.facts["final_url"])) == 500
+    assert sum(len(line.text) for line in result.transcript) < 20_000
+
+
 async def test_tls_facts_and_phases(ca_file: Path) -> None:
     """Over TLS the handshake is a phase, and version and certificate are known."""
     with Misbehaving("http", tls=True) as server:
