@@ -50,6 +50,7 @@ def _table(load: Load, figures: list[Figures]) -> Table:
     row("disk, bytes a probe", (f"{one.disk_bytes:.0f}" for one in figures), ratio(ours.disk_bytes, theirs.disk_bytes))
     row("late, p50 ms", (f"{one.late_p50_ms:.1f}" for one in figures))
     row("late, p99 ms", (f"{one.late_p99_ms:.1f}" for one in figures))
+    row("reading /metrics, CPU ms", (f"{one.reading_ms:.0f}" if one.reading_ms else "" for one in figures))
     return table
 
 
