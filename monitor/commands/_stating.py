@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from monitor.store import Event
 
 Command = Callable[..., Any]
+_ORDER = ("id", "at", "start", "end", "opened", "announced", "kind", "reason", "severity", "milestone", "services")
+"""In which order a line says what an event holds; the rest follows."""
 
 
 class BadCall(Refused):
@@ -216,7 +218,8 @@ def tell_entered(here: Here, event: Event, as_json: bool, said: str) -> None:
 def said_of(data: Mapping[str, Any]) -> str:
     """An event's data on one line."""
     parts = [str(data["contract"])] if "contract" in data else []
-    for key, value in data.items():
+    for key in sorted(data, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one)):
+        value = data[key]
         if key in ("contract", "about") or value is None:
             continue
         text = " ".join(value) if isinstance(value, list | tuple) else str(value)

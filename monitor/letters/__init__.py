@@ -115,7 +115,11 @@ def _filters(language: str, local: tzinfo | None) -> dict[str, Callable[..., str
     def ids(row: Any) -> str:
         return ", ".join(f"{name} {value}" for name, value in row.ids.items())
 
-    made = (utc, both, day, length, share, percent, money, spoken, ids)
+    def clause(text: str) -> str:
+        """A clause's number as it is, a heading in quotation marks."""
+        return text if text[:1].isdigit() or text[:1] == "§" else f'"{text}"'
+
+    made = (utc, both, day, length, share, percent, money, spoken, ids, clause)
     return {function.__name__: function for function in made}
 
 
