@@ -39,6 +39,8 @@ TABLE: tuple[Row, ...] = (
         "The provider's name servers are lame, silent or badly signed."),
     Row("net", "resolve", "silent_zone", O.DNS, "the resolver works but got no answer for this name in time",
         "The provider's name servers do not answer."),
+    Row("net", "resolve", "deadline", O.LOCAL, "the deadline came before it was known why the name does not resolve",
+        "Our resolver is slow, or the timeout too short to tell."),
     Row("net", "resolve", "no_resolver", O.LOCAL, "no resolver of ours answered, for any name",
         "Check the resolvers in /etc/resolv.conf or under nameservers."),
     # --- connecting -------------------------------------------------------------------------------------------

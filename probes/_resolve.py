@@ -107,7 +107,7 @@ async def _why_not(trace: Trace, resolver: dns.asyncresolver.Resolver, host: str
     if "servfail" in states:
         return failed("net", "resolve", "servfail", f"{host} cannot be resolved (SERVFAIL), other names can")
     # It may have come back between the two questions: only a name that is silent now is silent by itself.
-    budget = max(0.05, trace.remaining() * 0.8)
+    budget = max(0.05, trace.remaining() * 0.6)
     again = await asyncio.gather(*(_ask(resolver, host, t, budget) for t in _TYPES[ip]))
     if any(state != "silent" for _, state, _ in again):
         trace.note("the resolver, asked for the name again, answers")

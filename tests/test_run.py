@@ -294,22 +294,26 @@ class NameServer:
     def __init__(self, address: str) -> None:
         self.address = address
         self.silent = False
+        self._ending = False
         self._socket: socket.socket | None = None
         self.open()
 
     def open(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((self.address, 53))
-        threading.Thread(target=self._serve, args=(self._socket,), daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, args=(self._socket,), daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         if self._socket is not None:
+            self._ending = True
+            self._thread.join()  # while it waits in the socket, the address would not be free again
             self._socket.close()
-            self._socket = None
+            self._socket, self._ending = None, False
 
     def _serve(self, bound: socket.socket) -> None:
         bound.settimeout(0.2)
-        while bound.fileno() >= 0:
+        while not self._ending:
             try:
                 question, peer = bound.recvfrom(4096)
             except TimeoutError:
