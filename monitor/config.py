@@ -165,6 +165,10 @@ class _Loader:
         contracts = self._contracts(tree)
         targets = self._targets(tree, contracts, root.reprobe if root else Reprobe())
         blocks = self._sections(tree)
+        named = {name: [one.name for one in found.terms.contract.services] for name, found in contracts.items()}
+        for key, block in blocks.items() if len(named) == len(tree.get("contracts") or ()) else ():
+            for place, message in block.against(named):
+                self._tell((key, *place), message)
         if self._problems or root is None:
             raise Problems(sorted(set(self._problems)))
         text = self._path.read_text("utf-8-sig")

@@ -6,6 +6,7 @@ the configuration asks for it by its type: ``config.section(WebSettings)``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -34,6 +35,10 @@ class Section(Settings):
 
     FILE_SECRETS: ClassVar[bool] = True
     """Whether ``{file: path}`` in place of a text means the text in that file. False where a block speaks of files."""
+
+    def against(self, contracts: Mapping[str, Sequence[str]]) -> Iterable[tuple[tuple[str | int, ...], str]]:
+        """What does not fit the contracts (with their services): where in the block, and a sentence."""
+        return ()
 
 
 @cache

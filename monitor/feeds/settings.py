@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from monitor.settings import Section, Settings
+from monitor.validation import nearest
 from probes._fields import Duration, Regex, Strings
 
 
@@ -60,3 +61,17 @@ class FeedsSettings(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two feeds are named {name!r}: give each its own name")
         return self
+
+    def against(self, contracts: Mapping[str, Sequence[str]]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Feeds of contracts and for services that are not there."""
+        for index, page in enumerate(self.pages):
+            if page.contract not in contracts:
+                hint = nearest(page.contract, contracts)
+                yield ("pages", index, "contract"), f"'{page.contract}' is no contract here: {hint}"
+                continue
+            for name, services in page.components.items():
+                for service in services:
+                    if service not in contracts[page.contract]:
+                        hint = nearest(service, contracts[page.contract])
+                        where = ("pages", index, "components", name)
+                        yield where, f"'{service}' is no service of {page.contract}: {hint}"

@@ -437,6 +437,11 @@ def test_the_sandboxs_pages_are_read():
     [
         ("{name: a, contract: clicksend}", "needs exactly one of statuspage and icalendar"),
         ("{name: a, contract: clicksend, statuspage: status.example}", "does not have the form wanted: ^https?://"),
+        ("{name: a, contract: clicksnd, icalendar: x}", "'clicksnd' is no contract here: did you mean 'clicksend'?"),
+        (
+            "{name: a, contract: clicksend, icalendar: x, components: {SMS: sms_gatewy}}",
+            "'sms_gatewy' is no service of clicksend: did you mean 'sms_gateway'?",
+        ),
         ("{name: a, contract: clicksend, icalendar: x, intervall: 5m}", "did you mean 'interval'"),
     ],
 )
