@@ -254,6 +254,9 @@ def test_the_clock_set_by_ten_minutes(slaproof: Process, minutes: int) -> None:
     slaproof.start(environment=environment)
     time.sleep(2)
     rc.write_text(f"{minutes * 60:+d}\n")
+    if minutes > 0:
+        stepped = 'slaproof_missed_slots_total{reason="clock_stepped_forward"}'
+        slaproof.until(lambda: (slaproof.metric(stepped) or 0) > 0)
     time.sleep(3)
     if minutes < 0:  # the end must stand after what was recorded: let the clock come back
         rc.write_text("+0\n")
