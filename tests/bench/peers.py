@@ -160,7 +160,8 @@ def _measure(
     stored: Callable[[], int],
 ) -> Figures:
     """Wait for the load to be steady, measure for so long, stop, and count."""
-    time.sleep(min(load.interval_s, 60) * 1.05 + 5)
+    # A start asks everybody once beside the grid, within half a minute; then one whole interval passes.
+    time.sleep(35 + load.interval_s)
     pids = [pid for process in server.processes for pid in descendants(process.pid)]
     start, before = time.time(), cpu_seconds(pids)
     time.sleep(seconds)
