@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from monitor.proof.bundle import read_json
 from monitor.proof.canonical import JSON
 from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven, ShownSegment
-from monitor.proof.segment import UNACCOUNTED, Row, Span
+from monitor.proof.segment import UNACCOUNTED, Rows, Span
 from monitor.sla.evaluation import Evaluation, Outage
 from monitor.sla.values import TargetSpec
 from monitor.statement.content import content, margin_ms
@@ -58,7 +59,7 @@ def facts_of(proven: Proven, judged: Evaluation, dress: Dress) -> StatementFacts
         )
         for one in config["targets"]
     )
-    rows = {(s.target, s.location): list(r.rows()) for s, r in proven.observations()}
+    rows = {(s.target, s.location): r for s, r in proven.observations()}
     segments = [one for entry in proven.entries for g in entry.groups.values() for one in g.segments]
     events = list(proven.all_events())
     start, to = judged.period.start, judged.period.to
@@ -103,7 +104,7 @@ def _revision(proven: Proven) -> Revision:
     return Revision(number=int(proven.about["revision"]), changes=(str(amends["why"]), *map(str, amends["changes"])))
 
 
-_Rows = Mapping[tuple[str, str], Sequence[Row]]
+_Rows = Mapping[tuple[str, str], Rows]
 
 
 def _probes(
@@ -121,8 +122,9 @@ def _around(outage: Outage, names: set[str], rows: _Rows) -> list[Probe]:
         Probe(row.at, target, location, row.scheduled, row.outcome, row.duration_ms, row.detail or "")
         for (target, location), some in rows.items()
         if target in names
-        for row in some
-        if outage.start - margin <= row.at <= outage.end + margin
+        for row in some.part(
+            bisect_left(some.at, outage.start - margin), bisect_right(some.at, outage.end + margin)
+        ).rows()
     )
 
 
@@ -159,7 +161,15 @@ def _balances(segments: Sequence[ShownSegment], start: int, to: int) -> list[Bal
         plan = [span for span in plan if span.start < span.end]
         total = sums.setdefault((said.target, said.location), [0, 0, 0])
         total[0] += sum(span.slots() for span in plan)
-        total[1] += sum(1 for row in one.rows.rows() if row.scheduled and _in_plan(row.at, said.plan, start, to))
+        if said.plan and said.plan[0].start >= start and said.plan[-1].end <= to:
+            total[1] += one.rows.scheduled()
+        else:
+            on_interval = [kind.scheduled for kind in one.rows.kinds]
+            total[1] += sum(
+                1
+                for at, kind in zip(one.rows.at, one.rows.kind, strict=True)
+                if on_interval[kind] and _in_plan(at, said.plan, start, to)
+            )
         for gap in said.gaps:
             if gap.reason != UNACCOUNTED:
                 inside = [s._replace(start=max(s.start, gap.start), end=min(s.end, gap.end)) for s in plan]
@@ -179,7 +189,10 @@ def _in_plan(at: int, plan: Sequence[Span], start: int, to: int) -> bool:
 def _responses(rows: _Rows, start: int, to: int) -> list[Response]:
     durations: dict[str, list[int]] = {}
     for (target, _), some in rows.items():
-        good = [r.duration_ms for r in some if r.scheduled and r.outcome == "ok" and start <= r.at < to]
+        first, last = bisect_left(some.at, start), bisect_left(some.at, to)
+        wanted = [kind.scheduled and kind.outcome == "ok" for kind in some.kinds]
+        inside = zip(some.duration_ms[first:last], some.kind[first:last], strict=True)
+        good = [duration for duration, kind in inside if wanted[kind]]
         durations.setdefault(target, []).extend(good)
     found = []
     for target, ms in sorted(durations.items()):
