@@ -126,9 +126,16 @@ class BundleInput:
 # --- building
 
 
-def build_bundle(given: BundleInput, signer: Signer) -> bytes:
-    """The bundle's bytes. Identical input gives identical bytes. BundleError if something does not fit together."""
-    members = _members(given)
+PackedSeries = dict[tuple[str, str], Packed]
+"""The packed observations of each target and location: the dear part of a bundle."""
+
+
+def build_bundle(given: BundleInput, signer: Signer, packed: PackedSeries | None = None) -> bytes:
+    """The bundle's bytes. Identical input gives identical bytes. BundleError if something does not fit together.
+
+    ``packed`` is filled at the first call; given again with the same entries, it spares packing them anew.
+    """
+    members = _members(given, {} if packed is None else packed)
     text = head_text(given.origin, members)
     return sign_note(text, signer).encode() + b"".join(members.values())
 
@@ -146,7 +153,7 @@ def resign(data: bytes, signer: Signer) -> bytes:
     return (text + "\n" + signature_line(text, signer)).encode() + b"".join(container.members.values())
 
 
-def _members(given: BundleInput) -> dict[str, bytes]:
+def _members(given: BundleInput, packed: PackedSeries) -> dict[str, bytes]:
     if given.amends is not None and given.revision < 2:
         raise BundleError("about.json", "an amendment has a revision of 2 or more")
     configs = _Pool()
@@ -191,7 +198,9 @@ def _members(given: BundleInput) -> dict[str, bytes]:
         "entries": entries,
         "secrets": {name: given.secrets[name].hex() for name in (COMMON, given.contract)},
     }
-    packed = {key: pack(_joined(parts), _step(parts)) for key, parts in series.items()}
+    for key, parts in series.items():
+        if key not in packed:
+            packed[key] = pack(_joined(parts), _step(parts))
     ordered = sorted(packed)
     about = {
         "amends": amends_json(given.amends),

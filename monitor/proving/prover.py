@@ -20,6 +20,7 @@ from monitor.proof import merkle, pdf
 from monitor.proof.bundle import (
     Amendment,
     BundleInput,
+    PackedSeries,
     SealedEntry,
     SealedHeartbeat,
     Shown,
@@ -94,7 +95,8 @@ class Prover:
         """The proof, or the record of the one that says the same already. Raises CannotProve, CannotSign."""
         entries = self._entries(wanted)
         last = self._store.proofs.latest(wanted.contract, wanted.period, wanted.language)
-        given, judged, content_hash, bare = self._input(wanted, entries, now)
+        packed: PackedSeries = {}
+        given, judged, content_hash, bare = self._input(wanted, entries, now, packed)
         if last is not None and last.content_sha256 == content_hash and Path(last.path).is_file():
             return last
         changes: tuple[str, ...] = ()
@@ -115,7 +117,7 @@ class Prover:
         # The words are made from the bundle as a reader has it, so that a reader can make them anew.
         bare.about |= {"revision": given.revision, "amends": amends_json(given.amends)}
         told = statement(bare, judged, dress)
-        bundle = build_bundle(replace(given, statement=told), self._keys.signer)
+        bundle = build_bundle(replace(given, statement=told), self._keys.signer, packed)
         pages = self._pages(told, given.made_at, bundle, f"{name}.slaproof")
         signed = sign_pages(pages, self._identity, reason=str(told["pages"]["title"]), tsa=wanted.tsa)
         return Made(
@@ -171,7 +173,7 @@ class Prover:
         return {**there, **contents}
 
     def _input(
-        self, wanted: Wanted, entries: Sequence[LedgerEntry], now: int
+        self, wanted: Wanted, entries: Sequence[LedgerEntry], now: int, packed: PackedSeries
     ) -> tuple[BundleInput, Evaluation, str, Proven]:
         sealed = [self._sealed(entry, wanted.contract) for entry in entries]
         days = [entry.day for entry in entries if entry.kind == "day"]
@@ -209,7 +211,7 @@ class Prover:
             },
             pdf_signer=self._identity.fingerprint,
         )
-        bare = read_proven(read_container(build_bundle(given, self._keys.signer)))
+        bare = read_proven(read_container(build_bundle(given, self._keys.signer, packed)))
         judged = evaluation_of(bare)
         given = replace(given, evaluation=judged.answer())
         told = canonical({"answer": given.evaluation, "config": sha256(config).hex(), "inputs": given.inputs})
