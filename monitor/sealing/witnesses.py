@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import logging
 import secrets
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from monitor.notify.text import Text
 from monitor.proof import cms
 from monitor.proving.settings import Timestamping, Witness
 from monitor.store.ledger import Ledger, LedgerEntry, Timestamp
+from probes._tls import TlsSettings, context
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _append(path: Path, note: str) -> None:
 
 
 async def _post(url: str, body: bytes, kind: str) -> bytes:
-    trust = ssl.create_default_context() if url.startswith("https:") else True
+    trust = context(TlsSettings()) if url.startswith("https:") else True
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
