@@ -1,12 +1,14 @@
 """``make bench``: slaproof beside Prometheus + blackbox_exporter, and the ratios.
 
 python -m tests.bench [--seconds 60] [--load TARGETS/INTERVAL ...] [--json FILE]
+python -m tests.bench judging | pages | smtp | store      one part of slaproof alone
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import os
 import platform
@@ -22,6 +24,7 @@ from tests.bench.peers import Figures, Load, run_load
 
 # As many as are asked about, at the interval that they would have; and the rates at which others were measured.
 _LOADS = ("1000/60", "10000/60", "100/1", "1000/1")
+_PARTS = ("judging", "pages", "smtp", "store")
 
 
 def _load(text: str) -> Load:
@@ -56,7 +59,12 @@ def _table(load: Load, figures: list[Figures]) -> Table:
 
 def main() -> int:
     """Measure, print, and say by the exit code whether slaproof took less than half of the CPU everywhere."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    if sys.argv[1:2] and sys.argv[1] in _PARTS:
+        part = importlib.import_module(f"tests.bench.{sys.argv.pop(1)}")
+        return int(part.main())
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60, help="how long each product is measured (default 60)")
     parser.add_argument("--load", nargs="+", default=_LOADS, help=f"TARGETS/INTERVAL_S (default {' '.join(_LOADS)})")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -139,7 +139,8 @@ def test_the_service_lives_under_systemd(tmp_path: Path) -> None:
     assert seen["reload_refused"], story
     assert seen["probed_after_refusal"], story
     assert seen["restarted"], story
-    assert seen["watchdog_seconds"] < 15, story
+    # Only the watchdog of the unit ends a loop that hangs; the journal is what the system manager says of it.
+    assert "Watchdog timeout" in seen["journal"], seen["journal"][-3000:]
     assert seen["active_again"], story
     assert seen["probed_again"], story
     assert "slaproof.db" in seen["state"], story

@@ -7,18 +7,20 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from monitor.judge import Judge
+from monitor.sla.contract import Availability, Contract, Service, Terms
 from monitor.store import open_store
 from monitor.web.app import make_app
 from monitor.web.ports import Source
 from monitor.web.settings import WebSettings
 from tests.fakes import FakeClock
-from tests.web.month import NOW, TARGETS, Settled, fill, terms
+from tests.web.month import NOW, TARGETS, Entry, Settled, Target, fill, terms
 
 Client = TestClient
 
@@ -81,3 +83,33 @@ async def client(shared: Source) -> AsyncIterator[TestClient]:
 def changed(source: Source, **fields: object) -> Source:
     """The same source with other settings, tokens and so on."""
     return replace(source, **fields)  # type: ignore[arg-type]
+
+
+def make_fifty(path: Path) -> Source:
+    """Ten contracts of five services each, judged as by the daemon; each service watches one of the month's targets."""
+    contracts, targets = {}, []
+    for number in range(10):
+        name = f"provider-{number}"
+        services = [f"service-{index}" for index in range(5)]
+        contract = Contract(
+            name=name,
+            services=tuple(Service(name=s, target=Fraction(999, 1000), target_text="99.9%") for s in services),
+            availability=Availability(confirm=2),
+        )
+        contracts[name] = Entry(Terms(name=name, contract=contract))
+        for index, service in enumerate(services):
+            watched = TARGETS[(number + index) % 9]
+            targets.append(
+                Target(
+                    name=watched.name,
+                    kind=watched.kind,
+                    contract=name,
+                    service=service,
+                    interval_ms=watched.interval_ms,
+                )
+            )
+    source = make_source(path, FakeClock(NOW), live=True)
+    settled = Settled(contracts=contracts, targets=targets)
+    source.judge.reconfigure(settled)  # type: ignore[arg-type]
+    source.judge.load()
+    return changed(source, config=lambda: settled)
