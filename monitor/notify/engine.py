@@ -59,10 +59,12 @@ def step(
     now: int,
     *,
     unsure: Sequence[str] = (),
+    over: Mapping[str, Condition] | None = None,
 ) -> tuple[list[Telling], dict[str, Known]]:
     """What is to be told now, and what is known afterwards.
 
-    `unsure` are prefixes of keys whose conditions cannot be seen at the moment: their absence ends nothing.
+    `unsure` are prefixes of keys whose conditions cannot be seen at the moment: their absence ends nothing. `over`
+    has, by key, what is now known of conditions that are gone; of others it is told as it was known last.
     """
     tellings: list[Telling] = []
     after: dict[str, Known] = {}
@@ -82,7 +84,7 @@ def step(
         if any(key.startswith(prefix) for prefix in unsure):
             after[key] = gone
         elif gone.condition.has_end:
-            tellings += _tell(settings, gone.condition, "ended", now)
+            tellings += _tell(settings, (over or {}).get(key, gone.condition), "ended", now)
     return tellings, after
 
 

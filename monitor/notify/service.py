@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -17,7 +18,8 @@ from monitor.notify.conditions import Condition
 from monitor.notify.delivery import Delivery
 from monitor.notify.engine import Known, Telling, step
 from monitor.notify.settings import NotifySettings
-from monitor.notify.watch import Own, Shown, conditions, unsure
+from monitor.notify.watch import Own, Shown, conditions, ended, unsure
+from monitor.sla.period import PeriodError
 from monitor.standing import Standing
 from monitor.store import StoreError
 
@@ -72,7 +74,13 @@ class Watcher:
             self._known = {key.removeprefix(_PREFIX): Known.from_json(value) for key, value in kept.items()}
         standing = await store.run(self._context.judge.current)
         found = await self._conditions(standing, now)
-        tellings, after = step(self.settings, self._known, found, now, unsure=unsure(standing))
+        hidden = unsure(standing)
+        gone = [key for key in self._known.keys() - {one.key for one in found} if not key.startswith(tuple(hidden))]
+        over: dict[str, Condition] = {}
+        if standing is not None and gone:
+            over, still = await store.run(self._over, standing, [self._known[key].condition for key in gone])
+            hidden += still
+        tellings, after = step(self.settings, self._known, found, now, unsure=hidden, over=over)
         for one in tellings:
             body = {"change": one.change, "at": one.at, "condition": one.condition.as_json()}
             await store.outbox.add(
@@ -118,6 +126,26 @@ class Watcher:
                     rows = reader.rows(first.at, first.at + 1, targets=[first.target], location=first.location)
                     found[outage.id] = (first.target, rows[0].detail if rows else "")
         return found
+
+    def _over(self, standing: Standing, gone: Sequence[Condition]) -> tuple[dict[str, Condition], list[str]]:
+        """What is to be told of outages that are no longer there, and those that do go on after all, by key.
+
+        The end and what is counted are asked of the judgement: when it was noticed is another time.
+        """
+        over: dict[str, Condition] = {}
+        still: list[str] = []
+        for one in gone:
+            if one.kind != "outage":
+                continue
+            try:
+                outage = self._context.judge.outage(one.key.removeprefix("outage/"))
+            except PeriodError:  # so long ago that its probes were removed: it is told as it was known
+                continue
+            if outage is not None and outage.running:  # seen again since this look began
+                still.append(one.key)
+            else:
+                over[one.key] = ended(one, outage, standing)
+        return over, still
 
     def _certificates(self) -> list[Shown]:
         reader, location = self._context.store.reader, self._context.config.location

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.durations import say_duration
+from monitor.sla.instants import write_instant
 from monitor.times import short, span
 
 
@@ -25,10 +27,12 @@ def compose(change: str, condition: Mapping[str, Any], at: int, link: str | None
     kind, facts = condition["kind"], condition["facts"]
     where = " ".join(part for part in (condition["contract"], condition["service"]) if part)
     subject, lines = _SAY[kind](where, condition["since"], facts)
-    if change == "ended":
-        lasted = max(facts.get("ended", at) - condition["since"], 0)
+    if change == "ended" and kind == "outage" and ("ended" in facts or "withdrawn" in facts):
+        subject, lines = _outage_over(where, condition["since"], facts)
+    elif change == "ended":
+        lasted = max(at - condition["since"], 0)
         subject = f"Over: {subject}"
-        lines = (f"Over since {short(facts.get('ended', at))} UTC, after {span(lasted // 1000 * 1000)}.", *lines)
+        lines = (f"Over since {short(at)} UTC, after {span(lasted // 1000 * 1000)}.", *lines)
     elif change == "escalated":
         subject = f"Still: {subject}"
         lines = (f"Still standing after {span((at - condition['since']) // 1000 * 1000)}.", *lines)
@@ -56,14 +60,40 @@ _Said = tuple[str, tuple[str, ...]]
 
 
 def _outage(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
-    lines = [f"{where} is down since {short(since)} UTC."]
+    lines = [f"{where} is down since {_exactly(since)} UTC.", *_first_seen(facts)]
+    if facts.get("counted_ms"):
+        lines.append(f"Counted so far: {say_duration(facts['counted_ms'])}.")
+    return f"{where} is down", tuple(lines)
+
+
+def _outage_over(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
+    if facts.get("withdrawn"):
+        return f"Withdrawn: {where} is down", (
+            f"The outage of {where} that was told to begin at {_exactly(since)} UTC stands no more:",
+            "what was seen, stated or configured since has changed the judgement.",
+        )
+    end = facts["ended"]
+    lines = (
+        f"Down since: {_exactly(since)} UTC",
+        f"Over since: {_exactly(end)} UTC, after {say_duration(end - since)}",
+        f"Counted under the contract: {say_duration(facts['counted_ms'])}",
+        *_first_seen(facts),
+    )
+    return f"Over: {where} was down for {span((end - since) // 1000 * 1000)}", lines
+
+
+def _first_seen(facts: Mapping[str, Any]) -> list[str]:
+    lines = []
     if facts.get("detail"):
         lines.append(f"First seen: {facts['outcome']}: {facts['detail']}")
     if facts.get("target"):
         lines.append(f"Target: {facts['target']}")
-    if facts.get("counted"):
-        lines.append(f"Counted so far: {facts['counted']}.")
-    return f"{where} is down", tuple(lines)
+    return lines
+
+
+def _exactly(at: int) -> str:
+    """An instant to the millisecond, as reports and statements have it."""
+    return write_instant(at).replace("T", " ").removesuffix("Z")
 
 
 def _budget(where: str, facts: Mapping[str, Any], what: str) -> _Said:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from typing import Any
 
 from monitor.notify.conditions import Condition, burning
 from monitor.notify.settings import NotifySettings
 from monitor.sla.evaluation import plain
-from monitor.standing import ContractStanding, Deadline, ServiceStanding, Standing
+from monitor.sla.instants import write_instant
+from monitor.standing import ContractStanding, Deadline, OutageRef, ServiceStanding, Standing
 from monitor.store import WriterState
 from monitor.times import short, span
 
@@ -93,7 +94,7 @@ def _of_service(
     if outage is not None:
         target, detail = first_failures.get(outage.id, ("", ""))
         facts = {**common, "outcome": outage.outcome or "", "target": target, "detail": detail}
-        facts["counted"] = _seconds(outage.counted_ms)
+        facts["counted_ms"] = outage.counted_ms
         yield Condition(
             kind="outage",
             key=f"outage/{outage.id}",
@@ -101,7 +102,7 @@ def _of_service(
             contract=name,
             service=what,
             facts=facts,
-            path=f"/outages/{outage.id}",
+            path=f"{path}/outages/{write_instant(outage.start)}",
         )
     budget = service.budget
     if budget is not None and budget.used:
@@ -131,6 +132,23 @@ def _of_service(
         )
 
 
+def ended(condition: Condition, outage: OutageRef | None, standing: Standing) -> Condition:
+    """The same outage when it is over: where it ended and what it costs, as it is judged now.
+
+    None for the outage: what was seen or stated since has changed the judgement, and there is none any more.
+    """
+    facts = dict(condition.facts)
+    try:
+        facts["budget"] = budget_text(standing.service(condition.contract or "", condition.service or ""))
+    except KeyError:  # no longer in the configuration
+        facts.pop("budget", None)
+    if outage is None:
+        facts |= {"withdrawn": True, "counted_ms": 0}
+    else:
+        facts |= {"ended": outage.end, "counted_ms": outage.counted_ms}
+    return replace(condition, facts=facts)
+
+
 # --- deadlines ------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +168,7 @@ def _deadline(settings: NotifySettings, one: Deadline, now: int) -> Iterator[Con
                     "currency": credit.currency,
                     "deadline": short(one.at),
                 },
-                path="/contracts",
+                path=f"/contracts/{one.contract}",
             )
     elif one.ticket is not None and one.at - now <= settings.ticket_before:
         ticket = one.ticket
@@ -165,7 +183,7 @@ def _deadline(settings: NotifySettings, one: Deadline, now: int) -> Iterator[Con
                 "milestone": ticket.rule.milestone,
                 "due": short(one.at),
             },
-            path="/contracts",
+            path=f"/contracts/{one.contract}",
         )
 
 

@@ -111,13 +111,17 @@ def test_a_message_says_what_since_when_the_cost_and_where() -> None:
     body = Known(condition=OUTAGE, told_at=NOW).as_json()["condition"]
     text = compose("began", body, NOW, "https://status.example/")
     assert text.subject == "mailgun api is down"
-    assert "since 2026-10-09 23:29:55 UTC" in text.body
+    assert "since 2026-10-09 23:29:55.000 UTC" in text.body
     assert "server_error: HTTP 503" in text.body
     assert "Error budget: 1 min of 4 min 19 s left." in text.body
     assert text.body.endswith("https://status.example/services/mailgun/api\n")
-    over = compose("ended", body, NOW + 60_000, None)
-    assert over.subject == "Over: mailgun api is down"
-    assert "after 1 min 5 s" in over.body
+    ended = {**body, "facts": {**body["facts"], "ended": NOW + 60_250, "counted_ms": 61_000}}
+    over = compose("ended", ended, NOW + 90_000, None)
+    assert over.subject == "Over: mailgun api was down for 1 min 5 s"
+    assert "Over since: 2026-10-09 23:31:00.250 UTC, after 1 min 5.25 s\n" in over.body
+    assert "Counted under the contract: 1 min 1 s\n" in over.body
+    gone = {**body, "facts": {**body["facts"], "withdrawn": True}}
+    assert "stands no more" in compose("ended", gone, NOW + 90_000, None).body
     assert together([text, over]).subject == "mailgun api is down (and 1 more)"
 
 

@@ -102,7 +102,7 @@ async def test_a_mail_arrives_once_with_everything_in_it(mail: Postfix, store: S
     assert message["Subject"] == "mailgun api is down (and 1 more)"
     assert message["Auto-Submitted"] == "auto-generated"
     text = message.get_payload(decode=True).decode()  # type: ignore[union-attr]
-    assert "since 2026-10-09 23:29:55 UTC" in text
+    assert "since 2026-10-09 23:29:55.000 UTC" in text
     assert "1 min of 4 min 19 s left" in text
     assert "https://status.example/" in text
     assert [one.receipt is not None for one in store.outbox.recent()] == [True, True]

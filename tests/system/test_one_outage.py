@@ -1,9 +1,12 @@
-"""One outage in the sandbox, seen everywhere: metric, status, report, API, Prometheus, mail and webhook agree.
+"""One outage in the sandbox, seen everywhere: page, metric, mail, webhook, status, report and API agree.
 
-A real daemon on real sockets; it is stopped and started in the middle of the outage.
+A real daemon on real sockets, with Postfix and Dovecot for the mail and Chromium for the page; the daemon is stopped
+and started in the middle of the outage.
 """
 
 import asyncio
+import email
+import email.policy
 import json
 import os
 import re
@@ -20,16 +23,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from monitor.clock import SystemClock
 from monitor.sandbox import BASE_PORT, Sandbox
 from monitor.sandbox.script import Fault
 from monitor.sandbox.stage import NAMES
+from monitor.store.sqlite import SqliteStore
 from monitor.times import parse
 from tests.deploy.test_files import DASHBOARDS, queries
-from tests.servers import free_port
+from tests.servers import eventually, free_port
+from tests.servers.postfix import Postfix
 from tests.servers.prometheus import Prometheus, check_metrics
 
 ROOT = Path(__file__).parents[2]
+Scene = tuple["Daemon", "Stage", "Hook", Postfix]
+
+_NOTIFY = """
+notify:
+  group_wait: 1s
+  link: http://127.0.0.1:{port}
+  channels:
+    - {{name: hook, webhook: {{url: "http://127.0.0.1:{hook}/"}}}}
+    - {{name: post, mail: {{host: 127.0.0.1, port: {mail}, tls: none, from: slaproof@mail.example, to: sink@example}}}}
+"""
 
 
 class Stage:
@@ -75,19 +92,25 @@ class Hook(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def messages(self) -> list[tuple[str, str]]:
-        return [(one["change"], one["condition"]["kind"]) for post in self.taken for one in post["messages"]]
+        return [(one["change"], one["condition"]["key"]) for post in self.taken for one in post["messages"]]
+
+    def told(self, change: str, kind: str) -> dict[str, Any] | None:
+        """The first message of that kind."""
+        every = (one for post in self.taken for one in post["messages"])
+        found = (one for one in every if (one["change"], one["condition"]["kind"]) == (change, kind))
+        return next(found, None)
 
 
 class Daemon:
     """The daemon as a process, with the shipped configuration on other ports and shorter intervals."""
 
-    def __init__(self, folder: Path, stage: Stage, hook: Hook) -> None:
+    def __init__(self, folder: Path, stage: Stage, hook: Hook, mail: Postfix) -> None:
         self.folder, self.port = folder, free_port()
         text = (ROOT / "config" / "monitor.yaml").read_text()
         for place, name in enumerate(NAMES):
             text = text.replace(str(BASE_PORT + 1 + place), str(stage.sandbox.ports[name]))
         text = text.replace("127.0.0.1:9780", f"127.0.0.1:{self.port}").replace("interval: 60s", "interval: 15s")
-        text += f"\nnotify:\n  group_wait: 1s\n  channels: [{{name: hook, webhook: {{url: 'http://127.0.0.1:{hook.server_port}/'}}}}]\n"
+        text += _NOTIFY.format(port=self.port, hook=hook.server_port, mail=mail.plain_port)
         for name in ("sandbox-ca.pem", "sandbox-password"):
             (folder / name).write_bytes((ROOT / "config" / name).read_bytes())
         self.config = folder / "monitor.yaml"
@@ -107,9 +130,12 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0
 
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
     def get(self, path: str) -> str:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(self.url(path), timeout=5) as answer:
                 return str(answer.read().decode())
         except OSError:
             return ""
@@ -136,32 +162,33 @@ def until(true: Callable[[], Any], seconds: float) -> Any:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Stage, Hook]]:
-    """Sandbox, webhook and daemon, all working."""
-    stage, hook = Stage(), Hook()
-    daemon = Daemon(tmp_path_factory.mktemp("scene"), stage, hook)
-    daemon.start()
-    yield daemon, stage, hook
-    daemon.stop()
-    hook.shutdown()
-    hook.server_close()
-    stage.close()
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Sandbox, webhook, mail and daemon, all working."""
+    with Postfix() as mail:
+        stage, hook = Stage(), Hook()
+        daemon = Daemon(tmp_path_factory.mktemp("scene"), stage, hook, mail)
+        daemon.start()
+        yield daemon, stage, hook, mail
+        daemon.stop()
+        hook.shutdown()
+        hook.server_close()
+        stage.close()
 
 
 SERVICES = 9
 
 
-def test_every_service_is_known_soon(scene: tuple[Daemon, Stage, Hook]) -> None:
+def test_every_service_is_known_soon(scene: Scene) -> None:
     """Within half a minute of the first start /metrics has every service of the sandbox, and promtool likes it."""
-    daemon, _, _ = scene
+    daemon, *_ = scene
     pattern = re.compile(r'^slaproof_availability_ratio\{.*period="current"', re.MULTILINE)
     until(lambda: len(pattern.findall(daemon.get("/metrics"))) >= SERVICES, 60)
     assert check_metrics(daemon.get("/metrics")) == ""
 
 
-def test_every_query_of_the_dashboards_runs(scene: tuple[Daemon, Stage, Hook], tmp_path: Path) -> None:
+def test_every_query_of_the_dashboards_runs(scene: Scene, tmp_path: Path) -> None:
     """Against a real Prometheus that scrapes the daemon: no query is refused, and nearly each finds something."""
-    daemon, _, _ = scene
+    daemon, *_ = scene
     config = f"""
 global: {{scrape_interval: 1s}}
 scrape_configs: [{{job_name: slaproof, static_configs: [{{targets: ["127.0.0.1:{daemon.port}"]}}]}}]
@@ -182,15 +209,34 @@ scrape_configs: [{{job_name: slaproof, static_configs: [{{targets: ["127.0.0.1:{
     assert [query for query in empty if not any(name in query for name in may_be_empty)] == []
 
 
-def test_everybody_says_the_same_of_an_outage(scene: tuple[Daemon, Stage, Hook]) -> None:
+def in_ms(text: str) -> int:
+    """Milliseconds of a length of time as people read it: ``1 min 5.250 s``."""
+    found = re.fullmatch(r"(?:(\d+)\smin)?\s?(?:(\d+)(?:\.(\d+))?\ss)?", text.strip())
+    assert found is not None, text
+    return int(found[1] or 0) * 60_000 + int(found[2] or 0) * 1000 + int((found[3] or "").ljust(3, "0"))
+
+
+def mails(mail: Postfix) -> list[tuple[str, str]]:
+    """Subject and text of all that has arrived."""
+    found = [email.message_from_bytes(one, policy=email.policy.default) for one in mail.dovecot.mailbox("sink")]
+    return [(str(one["Subject"]), str(one.get_content())) for one in found]
+
+
+def mailed(mail: Postfix, pattern: str) -> list[re.Match[str]]:
+    """Every place in the mails' texts where it stands."""
+    return [found for _, text in mails(mail) for found in re.finditer(pattern, text)]
+
+
+def test_everybody_says_the_same_of_an_outage(scene: Scene, browser: Browser) -> None:
     """Start, end and downtime; a restart in the middle repeats nothing and forgets nothing."""
-    daemon, stage, hook = scene
+    daemon, stage, hook, mail = scene
     labels = 'slaproof_service_up{contract="mailgun",service="api"}'
     until(lambda: daemon.metric(re.escape(labels)) == 1, 30)
     stage.play("mailgun-api", Fault.ERROR)
     began = time.time() * 1000
     until(lambda: daemon.metric(re.escape(labels)) == 0, 40)
-    until(lambda: ("began", "outage") in hook.messages(), 20)
+    until(lambda: hook.told("began", "outage"), 20)
+    until(lambda: mailed(mail, "mailgun api is down since"), 20)
     status = daemon.run("status", "--json")
     daemon.stop()
     daemon.start()
@@ -198,28 +244,95 @@ def test_everybody_says_the_same_of_an_outage(scene: tuple[Daemon, Stage, Hook])
     stage.play("mailgun-api", None)
     ended = time.time() * 1000
     until(lambda: daemon.metric(re.escape(labels)) == 1, 40)
-    until(lambda: ("ended", "outage") in hook.messages(), 20)
-    assert hook.messages().count(("began", "outage")) == 1
-    assert hook.messages().count(("ended", "outage")) == 1
+    until(lambda: hook.told("ended", "outage"), 20)
+    until(lambda: mailed(mail, "Over since"), 20)
 
     report = daemon.run("report", "current", "--contract", "mailgun", "--format", "json")
     service = next(s for s in report["contracts"][0]["services"] if s["service"] == "api")
     assert len(service["outages"]) == 1
     outage = service["outages"][0]
-    start, end = parse(outage["start"]), parse(outage["end"])
+    start, end, counted = parse(outage["start"]), parse(outage["end"]), outage["counted_ms"]
     assert 0 <= start - began <= 16_000, "the first failed probe, at the latest one interval after the fault"
     assert 0 <= end - ended <= 16_500, "the first good one"
-    assert outage["counted_ms"] == end - start == service["counted"]
-
-    told = json.loads(daemon.get("/api/v1/outages?contract=mailgun"))
-    flat = json.dumps(told)
-    assert outage["start"] in flat
-    assert outage["end"] in flat
-    assert outage["start"] in json.dumps(status)
-    seconds = daemon.metric(re.escape('slaproof_downtime_seconds{contract="mailgun",service="api",period="current"}'))
-    assert seconds is not None
-    assert round(seconds * 1000) == outage["counted_ms"]
-    posted = next(m for post in hook.taken for m in post["messages"] if m["change"] == "began")
-    assert posted["condition"]["since"] == start
+    assert counted == end - start == service["counted"]
     balance = [one for contract in report["contracts"] for one in contract.get("balance", [])]
     assert all(one["expected"] == one["observed"] + one["missed"] for one in balance)
+
+    # The API, the metric, the status on a terminal.
+    told = json.loads(daemon.get("/api/v1/outages?contract=mailgun"))["items"]
+    assert [(one["start"], one["end"], one["counted_ms"]) for one in told] == [
+        (outage["start"], outage["end"], counted)
+    ]
+    seconds = daemon.metric(re.escape('slaproof_downtime_seconds{contract="mailgun",service="api",period="current"}'))
+    assert seconds is not None
+    assert round(seconds * 1000) == counted
+    assert of_mailgun(status)["outage"] == f"mailgun/api/{outage['start']}"
+    after = of_mailgun(daemon.run("status", "--json"))
+    assert (after["state"], after["since"], after["outage"]) == ("up", outage["end"], None)
+    assert after["counted"] == counted
+    assert [(one["start"], one["end"], one["counted_ms"]) for one in after["outages"]] == [
+        (outage["start"], outage["end"], counted)
+    ]
+
+    # The webhook, and the link in it.
+    first, last = hook.told("began", "outage"), hook.told("ended", "outage")
+    assert first is not None
+    assert last is not None
+    assert first["condition"]["since"] == last["condition"]["since"] == start
+    assert (last["condition"]["facts"]["ended"], last["condition"]["facts"]["counted_ms"]) == (end, counted)
+
+    # The mail: one that says that it began, and one that says all.
+    (down,) = mailed(mail, r"mailgun api is down since (\S+ \S+) UTC\.")
+    (over,) = mailed(
+        mail,
+        r"Down since: (\S+ \S+) UTC\nOver since: (\S+ \S+) UTC, after (.+)\nCounted under the contract: (.+)\n",
+    )
+    assert [parse(one.replace(" ", "T") + "Z") for one in (down[1], over[1], over[2])] == [start, start, end]
+    assert (in_ms(over[3]), in_ms(over[4])) == (end - start, counted)
+
+    # The page to which the mail leads, and the service's own.
+    context = browser.new_context(timezone_id="UTC", locale="en-GB")
+    page = context.new_page()
+    (link,) = {found[1] for found in mailed(mail, r"(http://127\.0\.0\.1\S*/outages/\S+)")}
+    page.goto(link)
+    shown = page.locator(".lead time")
+    assert [parse(one.get_attribute("datetime") or "") for one in shown.all()] == [start, end]
+    seen = [one.replace(" UTC", "Z").replace(" ", "T") for one in shown.all_inner_texts()]
+    assert [parse(one) for one in seen] == [start, end]
+    assert [in_ms(text) for text in page.locator(".facts .big").all_inner_texts()[:2]] == [end - start, counted]
+    page.goto(daemon.url("/services/mailgun/api"))
+    listed = page.locator(f"a[href='{urllib.parse.urlsplit(link).path}']")
+    assert listed.count() > 0, "the service's page leads there too"
+    context.close()
+
+    # Another restart, when all is over: nothing is told again, nothing waits, and all that was told has arrived.
+    daemon.stop()
+    daemon.start()
+    until(lambda: daemon.metric(re.escape(labels)) == 1, 40)
+    sent = eventually(lambda: delivered(daemon), within=20)
+    assert sorted(one for one in sent if one[0] == "hook") == sorted(("hook", *one) for one in hook.messages())
+    assert len(set(hook.messages())) == len(hook.messages())
+    by_mail = [one for one in sent if one[0] == "post"]
+    subjects = [line for subject, text in mails(mail) for line in headings(subject, text)]
+    assert len(subjects) == len(set(subjects)) == len(by_mail)
+
+
+def of_mailgun(status: Any) -> Any:
+    """The line of Mailgun's API."""
+    contract = next(one for one in status["contracts"] if one["contract"] == "mailgun")
+    return next(one for one in contract["services"] if one["service"] == "api")
+
+
+def delivered(daemon: Daemon) -> list[tuple[str, str, str]]:
+    """All that was sent, by channel, change and key; nothing as long as something waits."""
+    with SqliteStore.open(daemon.folder / "slaproof.db", "main", SystemClock()) as store:
+        if store.outbox.waiting():
+            return []
+        every = store.outbox.recent(1000)
+    assert all(one.sent_at is not None for one in every)
+    return [(one.channel, one.body["change"], one.body["condition"]["key"]) for one in every]
+
+
+def headings(subject: str, text: str) -> list[str]:
+    """The messages in a mail: its subject, or where there are several the lines that are underlined."""
+    return re.findall(r"^(.+)\n-{3,}$", text, re.MULTILINE) or [subject]

@@ -33,6 +33,7 @@
     if (form === "date") return day;
     if (form === "clock") return `${minute}:${p.second}`;
     if (form === "minute") return `${day} ${minute} ${p.timeZoneName}`;
+    if (form === "exact") p.second += `.${String(date.getUTCMilliseconds()).padStart(3, "0")}`;
     return `${day} ${minute}:${p.second} ${p.timeZoneName}`;
   };
   function times(scope) {
@@ -40,8 +41,9 @@
       el.dataset.utc ??= el.textContent;
       const date = new Date(el.dateTime);
       el.textContent = local ? written(date, el.dataset.u) : el.dataset.utc;
-      const utc = el.dateTime.slice(0, 19).replace("T", " ") + " UTC";
-      el.title = local ? utc : `${written(date, "full")}`;
+      const form = el.dataset.u === "exact" ? "exact" : "full";
+      const utc = el.dateTime.slice(0, form === "exact" ? 23 : 19).replace("T", " ") + " UTC";
+      el.title = local ? utc : `${written(date, form)}`;
     }
   }
   const toggle = document.getElementById("zone");
