@@ -9,6 +9,7 @@ Rules:
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 import struct
@@ -60,11 +61,37 @@ async def _connect(address: str, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        await _established(sock, address, port)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+async def _established(sock: socket.socket, address: str, port: int) -> None:
+    """Connect this socket that does not block. Raises OSError.
+
+    Not by the loop's own ``sock_connect``: that of uvloop hands every address, even a literal one, to a thread first.
+    """
+    try:
+        sock.connect((address, port))
+        return
+    except BlockingIOError:
+        pass  # under way
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(sock, _writable, done)
+    try:
+        await done
+    finally:
+        loop.remove_writer(sock)
+    if number := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(number, os.strerror(number))  # becomes the subclass of this number, as ConnectionRefusedError
+
+
+def _writable(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
 
 
 def connect_failed(error: OSError, address: str, port: int) -> Failed:
