@@ -15,12 +15,18 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from monitor.config import TargetConfig
 from monitor.slots import count_slots, first_slot, offset_ms
 from monitor.store import Gap
 
 MAX_LATE_MS = 5_000
+GATHER = 8
+"""So many slots are gathered for one start where there are many: more would be measured slower than they are."""
+STEPS_MS = (200, 100, 40, 20)
+"""What slots may be gathered into: to wake a process for one probe costs more than the probe. They divide a second, so
+that a target's probes stay exactly one interval apart, and are multiples of the timer's width."""
 FIRST_LOOK_MS = 20_000
 """Within so long of a start every target is probed, if need be by an extra probe before its first slot."""
 
@@ -105,11 +111,20 @@ class Ledger:
         self._order = 0
         self._disturbances: deque[Disturbance] = deque(maxlen=64)
         self._shares: dict[str, deque[int]] = {}
+        self._rate = Fraction(0)  # slots a ms
+
+    @property
+    def width_ms(self) -> int:
+        """Slots within so long of each other are started together; 1 where they are too few to meet."""
+        if self._rate * STEPS_MS[0] <= 1:
+            return 1
+        return next((step for step in STEPS_MS if step * self._rate <= GATHER), STEPS_MS[-1])
 
     def add(self, target: TargetConfig, next_from: int) -> Entry:
         """Begin a target whose slots before ``next_from`` are accounted for, or were before its time."""
         entry = Entry(target, self.location, next_from)
         self.entries[target.name] = entry
+        self._rate += Fraction(1, entry.interval)
         self._push(self._slots, entry.next_slot, entry)
         return entry
 
@@ -137,6 +152,7 @@ class Ledger:
     def remove(self, name: str) -> Entry:
         """End a target; its running probe is the caller's affair."""
         entry = self.entries.pop(name)
+        self._rate -= Fraction(1, entry.interval)
         entry.gone = True
         entry.next_extra = None
         return entry
@@ -159,8 +175,13 @@ class Ledger:
         ]  # fmt: skip
 
     def next_due(self) -> int | None:
-        """The earliest instant at which something is due; None where nothing is watched."""
+        """The earliest instant at which something is to be started; None where nothing is watched.
+
+        Slots are gathered into steps of ``width_ms``, counted from the epoch.
+        """
         slots = self._next(self._slots, lambda e, when: not e.gone and (e.fresh or e.next_slot == when))
+        if slots is not None:
+            slots = -(-slots // self.width_ms) * self.width_ms
         extras = self._next(self._extras, lambda e, when: e.next_extra == when)
         found = [when for when in (slots, extras) if when is not None]
         return min(found) if found else None

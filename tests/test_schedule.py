@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -189,6 +190,28 @@ def test_a_provider_gets_no_more_extra_probes_than_its_share() -> None:
             asked += 1
             ledger.failed(entry, now + step * 1_000)
     assert asked == 6
+
+
+def test_many_slots_are_gathered_and_keep_their_distance() -> None:
+    """About eight are started together, a target always as long after its slot; few are not held back at all."""
+    ledger = Ledger("main")
+    ledger.add(target("lonely"), T0)
+    assert ledger.next_due() == next(iter(ledger.entries.values())).next_slot
+    for number in range(1_000):
+        ledger.add(target(f"t{number}"), T0)
+    starts: dict[str, list[int]] = {}
+    batches = 0
+    while (when := ledger.next_due()) is not None and when < T0 + 3 * MINUTE:
+        batches += 1
+        for name, slot in finish(ledger.collect(when)):
+            assert 0 <= when - slot < 200
+            starts.setdefault(name, []).append(when)
+    assert 2_700 <= sum(map(len, starts.values())) <= 3_003
+    assert batches <= 3 * 300
+    assert all(later - earlier == MINUTE for of in starts.values() for earlier, later in pairwise(of))
+    for number in range(1_000):
+        ledger.remove(f"t{number}")
+    assert ledger.next_due() == ledger.entries["lonely"].next_slot
 
 
 def test_a_target_that_was_taken_out_is_due_no_more() -> None:
