@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from monitor.sla.contract import Contract
+from monitor.sla.contract import Contract, Terms
 from monitor.sla.evaluation import CreditResult, Evaluation, Excuse, Outage, plain
 from monitor.sla.instants import DAY_MS, parse_instant, write_instant
+from monitor.sla.period import PeriodError, bounds, next_month_end
 
 if TYPE_CHECKING:
     from monitor.events import Statement
@@ -104,6 +105,55 @@ def claim_of(evaluation: Evaluation, now: int) -> Claim | None:
         outages=len(counted),
         past=len(deadlines) - len(ahead),
     )
+
+
+class Judging(Protocol):
+    """What the claims are read from; `monitor.judge.Judge` is one."""
+
+    def periods(self, contract: str, since: int | None = None) -> list[str]:
+        """The names of a contract's periods, oldest first."""
+
+    def evaluate(self, contract: str, period: str = "current") -> Evaluation:
+        """A contract in a period. Raises PeriodError."""
+
+
+def gather(
+    judge: Judging,
+    terms: Iterable[Terms],
+    now: int,
+    *,
+    every: bool = False,
+    passed_over: Callable[[PeriodError], None] = lambda _: None,
+) -> list[Claim]:
+    """The claims of these contracts, for whoever lists them: commands, pages, API, metrics and messages.
+
+    With ``every`` those too whose deadline is past. ``passed_over`` is told of periods that cannot be judged any more.
+    """
+    evaluations: list[Evaluation] = []
+    for one in terms:
+        if one.contract.credit is None:
+            continue
+        since = None if every else now - look_back_ms(one.contract)
+        for period in judge.periods(one.name, since):
+            if not every and _too_late(one, period, now):
+                continue
+            try:
+                evaluations.append(judge.evaluate(one.name, period))
+            except PeriodError as error:
+                passed_over(error)
+    if not every:
+        return due(evaluations, now)
+    found = [claim for one in evaluations if (claim := claim_of(one, now)) is not None]
+    return sorted(found, key=lambda one: (one.claim_by is None, one.claim_by or 0, one.contract))
+
+
+def _too_late(terms: Terms, period: str, now: int) -> bool:
+    """Tell by the period alone that nothing of it can be claimed, so that it need not be judged."""
+    contract = terms.contract
+    if contract.claim is None or contract.claim.kind != "next_calendar_month":
+        return False
+    _, end = bounds(contract.period, contract.timezone, terms.billing_day, period)
+    return next_month_end(contract.timezone, end - 1) <= now
 
 
 def due(evaluations: Iterable[Evaluation], now: int) -> list[Claim]:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from monitor.claims import claim_of
+from monitor.claims import Claim, gather
 from monitor.clock import Clock
 from monitor.events import PEOPLE, Stated, fold
 from monitor.sla import period as periods
@@ -229,7 +229,11 @@ class Judge:
                         target = self._targets[series.target]
                         self._last[series] = self._last_seen(target, series.target, series.location)
             targets = tuple(self._aged(one, now) for key, one in sorted(self._last.items()) if key[0] in self._targets)
-            standing = Standing(at=now, contracts=contracts, targets=targets, deadlines=_deadlines(contracts, now))
+            # One without a deadline has no place among the deadlines, and would be looked for a year back.
+            claims = gather(self, [one for one in self._terms.values() if one.contract.claim is not None], now)
+            standing = Standing(
+                at=now, contracts=contracts, targets=targets, deadlines=_deadlines(contracts, claims, now)
+            )
             self._standing = (count, now, standing)
             return standing
 
@@ -473,23 +477,16 @@ def _unseen(target: _Watched, name: str, location: str) -> TargetStanding:
     )  # fmt: skip
 
 
-def _deadlines(contracts: Iterable[ContractStanding], now: int) -> tuple[Deadline, ...]:
-    found = []
+def _deadlines(contracts: Iterable[ContractStanding], claims: Iterable[Claim], now: int) -> tuple[Deadline, ...]:
+    found = [
+        Deadline(at=one.claim_by, kind="claim", contract=one.contract, period=one.period, credit=one.credit)
+        for one in claims
+        if one.claim_by is not None
+    ]
     for one in contracts:
         for evaluation in (one.previous, one.evaluation):
             if evaluation is None:
                 continue
-            claim = claim_of(evaluation, now)
-            if claim is not None and claim.claim_by is not None and claim.state != "over":
-                found.append(
-                    Deadline(
-                        at=claim.claim_by,
-                        kind="claim",
-                        contract=one.name,
-                        period=evaluation.period.name,
-                        credit=claim.credit,
-                    )
-                )
             found += [
                 Deadline(at=ticket.due, kind="ticket", contract=one.name, period=evaluation.period.name, ticket=ticket)
                 for ticket in evaluation.tickets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from monitor.letters import LetterFailed, tidy, write
 from monitor.sla.instants import parse_instant, zone
 from monitor.store import Event, Row
 from monitor.store.sqlite import SqliteStore
+from monitor.web import contracts, overview
+from monitor.web.api import Api
+from monitor.web.ports import Source
+from monitor.web.settings import WebSettings
 from tests.fakes import FakeClock
 from tests.servers.prometheus import check_metrics
 
@@ -277,6 +282,17 @@ def test_the_next_deadline_is_told_as_long_as_something_can_be_claimed(tmp_path)
         assert [(one.kind, one.contract, one.period, one.at) for one in standing.deadlines] == [
             ("claim", "mailgun", "2026-06", until)
         ]
+        source = Source(
+            config=lambda: config, settings=WebSettings, reader=store.reader, judge=judge, clock=clock, run=store.run
+        )
+        (line,) = [one for one in overview.build(source).deadlines if one.kind == "claim"]
+        assert (line.at, line.what) == (until, "2026-06")
+        assert [one.open_claims for one in contracts.every(source)] == [1, 0]
+        assert [(one.state, one.claim_by, one.past) for one in contracts.one(source, "mailgun").claims] == [
+            ("open", until, 1)
+        ]
+        items = json.loads(asyncio.run(Api(source).claims(None, {"contract": None})).body)["items"]
+        assert items == [claim.answer()]
         page = Exposition()
         metrics_contracts.write(page, standing)
         assert check_metrics(page.text()) == ""

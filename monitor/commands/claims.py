@@ -51,26 +51,16 @@ def claims(every: bool, config_path: Path | None, as_json: bool) -> None:
 
 def gather(here: Here, *, every: bool = False) -> list[Claim]:
     """What is due under every contract with a credit."""
-    from monitor.claims import claim_of, due, look_back_ms
-    from monitor.sla.evaluation import Evaluation
-    from monitor.sla.period import PeriodError
+    from monitor.claims import gather as listed
 
-    now = here.clock.now_ms()
-    evaluations: list[Evaluation] = []
-    for name, entry in here.config.contracts.items():
-        contract = entry.terms.contract
-        if contract.credit is None:
-            continue
-        since = None if every else now - look_back_ms(contract)
-        for period in here.judge.periods(name, since):
-            try:
-                evaluations.append(here.judge.evaluate(name, period))
-            except PeriodError as error:  # its observations are kept elsewhere
-                click.echo(f"note: {error}", err=True)
-    if not every:
-        return due(evaluations, now)
-    found = [claim for one in evaluations if (claim := claim_of(one, now)) is not None]
-    return sorted(found, key=lambda one: (one.claim_by is None, one.claim_by or 0, one.contract))
+    terms = [entry.terms for entry in here.config.contracts.values()]
+    return listed(
+        here.judge,
+        terms,
+        here.clock.now_ms(),
+        every=every,
+        passed_over=lambda error: click.echo(f"note: {error}", err=True),  # its observations are kept elsewhere
+    )
 
 
 def _row(one: Claim) -> tuple[str, ...]:

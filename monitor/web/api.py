@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from monitor.sla.evaluation import Evaluation, plain
+from monitor.claims import gather
+from monitor.sla.evaluation import Evaluation
 from monitor.sla.instants import write_instant
 from monitor.sla.period import PeriodError
 from monitor.store import Row
@@ -209,27 +210,11 @@ class Api:
         return answer({"items": sorted(found, key=lambda o: (o["start"], o["contract"], o["service"]))})
 
     async def claims(self, request: web.Request, query: Query) -> web.Response:
-        """Credits due whose deadline has not passed, of the last periods."""
+        """Credits that are due and can still be claimed, the nearest deadline first."""
+        terms = [self._source.contract(name) for name in self._names(query["contract"])]
         now = self._source.clock.now_ms()
-        found = []
-        for name in self._names(query["contract"]):
-            for evaluation in await self._source.run(self._source.recent, name, now, 180):
-                credit = evaluation.credit
-                if credit is None or not credit.percent or credit.claim_by is None or credit.claim_by <= now:
-                    continue
-                found.append(
-                    {
-                        "contract": name,
-                        "period": evaluation.period.name,
-                        "complete": evaluation.period.complete,
-                        "percent": plain(credit.percent),
-                        "amount": None if credit.amount is None else format(credit.amount, "f"),
-                        "currency": credit.currency,
-                        "claim_by": write_instant(credit.claim_by),
-                        "days_left": (credit.claim_by - now) // 86_400_000,
-                    }
-                )
-        return answer({"items": sorted(found, key=lambda c: (c["claim_by"], c["contract"]))})
+        found = await self._source.run(gather, self._source.judge, terms, now)
+        return answer({"items": [one.answer() for one in found]})
 
     def _names(self, contract: str | None) -> list[str]:
         return [t.name for t in self._source.terms()] if contract is None else [self._named(contract)]

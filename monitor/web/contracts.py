@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monitor.claims import Claim, claim_of, gather
 from monitor.events import Stated
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import Evaluation, TicketResult
 from monitor.web.ports import Source, Target
 
 MONTHS_MS = 400 * 86_400_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimLine:
-    """One period with a credit."""
-
-    evaluation: Evaluation
-    state: str
-    """``running``, ``open`` or ``over``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +21,8 @@ class ContractPage:
     targets: tuple[Target, ...]
     evaluations: tuple[Evaluation, ...]
     """Newest first."""
-    claims: tuple[ClaimLine, ...]
+    claims: tuple[Claim, ...]
+    """Those too that are over, newest first."""
     tickets: tuple[TicketResult, ...]
     """Newest first."""
     stated: Stated
@@ -54,7 +47,7 @@ def one(source: Source, name: str) -> ContractPage:
         terms=terms,
         targets=tuple(source.targets(name)),
         evaluations=tuple(evaluations),
-        claims=tuple(_claims(evaluations, now)),
+        claims=tuple(claim for evaluation in evaluations if (claim := claim_of(evaluation, now)) is not None),
         tickets=tuple(ticket for evaluation in evaluations for ticket in reversed(evaluation.tickets)),
         stated=source.judge.stated(name),
     )
@@ -70,20 +63,8 @@ def every(source: Source) -> list[ContractLine]:
             ContractLine(
                 terms=terms,
                 evaluation=evaluations[-1],
-                open_claims=sum(1 for claim in _claims(evaluations, now) if claim.state != "over"),
+                open_claims=len(gather(source.judge, [terms], now)),
                 open_tickets=sum(1 for e in evaluations for ticket in e.tickets if ticket.verdict == "pending"),
             )
         )
-    return found
-
-
-def _claims(evaluations: list[Evaluation], now: int) -> list[ClaimLine]:
-    found = []
-    for evaluation in evaluations:
-        credit = evaluation.credit
-        if credit is None or not credit.percent:
-            continue
-        over = credit.claim_by is not None and credit.claim_by <= now
-        state = "over" if over else "open" if evaluation.period.complete else "running"
-        found.append(ClaimLine(evaluation=evaluation, state=state))
     return found

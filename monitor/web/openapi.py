@@ -190,12 +190,17 @@ SCHEMAS: dict[str, Any] = {
         {
             "contract": TEXT,
             "period": TEXT,
+            "start": INSTANT,
+            "end": INSTANT,
             "complete": {"type": "boolean"},
             "percent": TEXT,
             "amount": NULL_TEXT,
             "currency": NULL_TEXT,
-            "claim_by": INSTANT,
-            "days_left": WHOLE,
+            "claim_by": NULL_INSTANT,
+            "days_left": {"type": ["integer", "null"]},
+            "state": {"enum": ["running", "open"]},
+            "outages": WHOLE,
+            "outages_past": WHOLE,
         }
     ),
     "Proof": _object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from monitor.claims import gather
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import CreditResult, Evaluation, ServiceResult
 from monitor.sla.instants import DAY_MS
@@ -160,7 +161,7 @@ def build(source: Source) -> Overview:
                 )
             )
         contracts.append(ContractView(terms=terms, evaluation=current, credit=current.credit, services=tuple(services)))
-        deadlines += _claims(terms, recent, now) + _tickets(terms, recent, now)
+        deadlines += _claims(source, terms, now) + _tickets(terms, recent, now)
     others, certificates = _targets(source, now)
     deadlines += certificates
     return Overview(
@@ -171,21 +172,18 @@ def build(source: Source) -> Overview:
     )
 
 
-def _claims(terms: Terms, recent: list[Evaluation], now: int) -> list[Deadline]:
+def _claims(source: Source, terms: Terms, now: int) -> list[Deadline]:
     return [
         Deadline(
             kind="claim",
-            at=evaluation.credit.claim_by,
+            at=claim.claim_by,
             contract=terms.name,
-            what=evaluation.period.name,
-            credit=evaluation.credit,
-            left_ms=evaluation.credit.claim_by - now,
+            what=claim.period,
+            credit=claim.credit,
+            left_ms=claim.claim_by - now,
         )
-        for evaluation in recent
-        if evaluation.credit is not None
-        and evaluation.credit.percent > 0
-        and evaluation.credit.claim_by is not None
-        and evaluation.credit.claim_by > now
+        for claim in gather(source.judge, [terms], now)
+        if claim.claim_by is not None
     ]
 
 
