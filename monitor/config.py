@@ -168,7 +168,8 @@ class _Loader:
         named = {name: [one.name for one in found.terms.contract.services] for name, found in contracts.items()}
         for key, block in blocks.items() if len(named) == len(tree.get("contracts") or ()) else ():
             for place, message in block.against(named):
-                self._tell((key, *place), message)
+                # What is wrong with a whole block is its name.
+                self._tell((key, *place), message, on_key=isinstance(_found(tree[key], place), dict))
         if self._problems or root is None:
             raise Problems(sorted(set(self._problems)))
         text = self._path.read_text("utf-8-sig")
@@ -390,6 +391,18 @@ class _Loader:
                 (*path, "service"),
                 f"'{settings.service}' is no service of {settings.contract}: {nearest(settings.service, services)}",
             )
+
+
+def _found(tree: Tree, path: TreePath) -> Tree:
+    """What stands at a path; None where nothing does."""
+    for part in path:
+        if isinstance(tree, dict) and isinstance(part, str):
+            tree = tree.get(part)
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            return None
+    return tree
 
 
 _M = TypeVar("_M", TargetSettings, ProbeTarget, Section)

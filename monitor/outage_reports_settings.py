@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from monitor.mailer import Relay
 from monitor.settings import Section
+from monitor.validation import Misnamed, nearest, no_contract, no_service
 from probes._fields import Settings, Strings
 from probes._smtp import MailAddress
 
@@ -50,6 +52,18 @@ class OutageReportSettings(Section):
                     raise ValueError(f"outages of {what} are reported twice; one mail goes out for each outage")
                 named.add((report.contract, service))
         return self
+
+    def against(self, contracts: Mapping[str, Sequence[str]]) -> Misnamed:
+        """Reports of contracts and services, and relays of contracts, that are not there."""
+        for index, relay in enumerate(self.relays):
+            yield from no_contract(relay.contracts, contracts, ("relays", index, "contracts"))
+        for index, report in enumerate(self.reports):
+            if report.contract not in contracts:
+                hint = nearest(report.contract, contracts)
+                yield ("reports", index, "contract"), f"'{report.contract}' is no contract here: {hint}"
+            else:
+                known = contracts[report.contract]
+                yield from no_service(report.services, report.contract, known, ("reports", index, "services"))
 
     def wanted(self, contract: str, service: str) -> ReportTo | None:
         """Whom to tell of an outage of this service, if anybody."""

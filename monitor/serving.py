@@ -2,52 +2,172 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import ssl
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from monitor.config import Config
 from monitor.context import Context
 from monitor.errors import Refused
 from monitor.store import Event
 from monitor.verifier import page as verifying_page
+from monitor.web.app import GUARD, make_app
 from monitor.web.kept import KeptProofs, KeptTokens, last_seal
 from monitor.web.ports import Health, Source
 from monitor.web.settings import WebSettings
+from monitor.web.toolkit import Toolkit, read
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 1.0
 """How long an open page may take to end when the daemon does."""
+BACKLOG = 128
+LOOK_S = 5.0
+"""How often it is looked whether the files of `web.config_file` were changed."""
 
 
 class AddressRefused(Refused):
     """The address cannot be listened on."""
 
 
-@asynccontextmanager
-async def listening(context: Context) -> AsyncIterator[str]:
-    """Serve until left; gives the address as one opens it in a browser. Raises AddressRefused."""
-    app, tls = make_app(context)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
-    host, port = context.config.listen
-    site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True)
-    try:
+class Doors:
+    """The address with what guards it: TLS, users and headers may be changed while it is open.
+
+    The listening socket stays for the whole time, so that nobody is refused while another TLS configuration takes its
+    place. Connections that stand go on with the certificate that they were opened with; users are asked for with each
+    request.
+    """
+
+    def __init__(self, context: Context, toolkit: Toolkit) -> None:
+        self._context = context
+        self._toolkit = toolkit
+        self._seen = _state(toolkit.files)
+        self._app = make_app(source_of(context), toolkit)
+        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        self._sockets: list[socket.socket] = []
+        self._sites: list[web.SockSite] = []
+
+    @property
+    def address(self) -> str:
+        """The address as one opens it in a browser."""
+        bound = self._sockets[0].getsockname()
+        shown = "127.0.0.1" if bound[0] in ("0.0.0.0", "::") else bound[0]
+        shown = f"[{shown}]" if ":" in shown else shown
+        return f"http{'s' if self._toolkit.tls else ''}://{shown}:{bound[1]}/"
+
+    async def open(self) -> None:
+        """Begin to listen. Raises AddressRefused."""
+        await self._runner.setup()
+        host, port = self._context.config.listen
         try:
-            await site.start()
+            infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for family, _, _, _, where in dict.fromkeys(infos):
+                self._sockets.append(_listener(family, where))
         except OSError as error:
             raise AddressRefused(
                 f"{host}:{port} cannot be listened on: {error.strerror or error}. Stop what listens there, or change "
                 "“listen” in the configuration."
             ) from error
-        bound = runner.addresses[0]
-        shown = "127.0.0.1" if bound[0] in ("0.0.0.0", "::") else bound[0]
-        yield f"http{'s' if tls else ''}://{f'[{shown}]' if ':' in shown else shown}:{bound[1]}/"
+        await self._serve()
+
+    async def _serve(self) -> None:
+        """Let whoever comes from now on in by the TLS configuration in force; who waits meanwhile, waits a moment."""
+        for site in self._sites:
+            await site.stop()
+        self._sites = [web.SockSite(self._runner, one.dup(), ssl_context=self._toolkit.tls) for one in self._sockets]
+        for site in self._sites:
+            await site.start()
+
+    async def take(self, toolkit: Toolkit) -> None:
+        """Guard the address by this from now on."""
+        before, self._toolkit = self._toolkit, toolkit
+        self._seen = _state(toolkit.files)
+        self._app[GUARD].admit(toolkit)
+        if before.tls is not None or toolkit.tls is not None:
+            await self._serve()
+
+    async def watch(self) -> None:
+        """Take over what was changed in the files, as a renewed certificate, without being told to."""
+        while True:
+            await self._context.clock.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once. What cannot be used is said once, and what was in force before stays in force."""
+        context = self._context
+        if _state(self._toolkit.files) == self._seen:
+            return
+        self._seen = _state(self._toolkit.files)
+        try:
+            toolkit = await context.store.run(guarding, context.config)
+        except Refused as refused:
+            for problem in str(refused).splitlines():
+                log.error("the changed web configuration is not used", extra={"problem": problem})
+            context.metrics.reloaded(None)
+            return
+        await self.take(toolkit)
+        context.metrics.reloaded(context.config)
+        log.info("the changed web configuration is in force")
+
+    async def close(self) -> None:
+        """Stop to listen, and let open pages end."""
+        await self._runner.cleanup()
+        for one in self._sockets:
+            one.close()
+
+
+def _listener(family: int, where: Any) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setblocking(False)
+        listener.bind(where)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _state(files: Sequence[Path]) -> tuple[tuple[int, ...] | None, ...]:
+    """What changes when one of the files is written or replaced."""
+    found: list[tuple[int, ...] | None] = []
+    for path in files:
+        try:
+            told = path.stat()
+            found.append((told.st_mtime_ns, told.st_size, told.st_ino))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
+@asynccontextmanager
+async def listening(context: Context) -> AsyncIterator[Doors]:
+    """Serve until left. Raises AddressRefused, and Problems where the web configuration is wrong."""
+    doors = Doors(context, guarding(context.config))
+    watching: asyncio.Task[None] | None = None
+    try:
+        await doors.open()
+        watching = asyncio.create_task(doors.watch())
+        yield doors
     finally:
-        await runner.cleanup()
+        if watching is not None:
+            watching.cancel()
+        await doors.close()
+
+
+def guarding(config: Config) -> Toolkit:
+    """TLS, users and headers that a configuration asks for. Raises Problems. Blocks."""
+    file = config.section(WebSettings).config_file
+    return Toolkit() if file is None else read(file)
 
 
 def trouble(context: Context) -> str | None:
@@ -59,16 +179,6 @@ def trouble(context: Context) -> str | None:
 def not_ready(context: Context) -> str | None:
     """Why no probes go out yet."""
     return None if context.daemon.started_at else "the first probes are not out yet"
-
-
-def make_app(context: Context) -> tuple[web.Application, ssl.SSLContext | None]:
-    """The application, and the TLS that it is served with. Raises Problems where the web configuration is wrong."""
-    from monitor.web.app import make_app as make
-    from monitor.web.toolkit import Toolkit, read
-
-    file = context.config.section(WebSettings).config_file
-    toolkit = Toolkit() if file is None else read(file)
-    return make(source_of(context), toolkit), toolkit.tls
 
 
 def source_of(context: Context) -> Source:

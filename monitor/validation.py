@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -205,3 +205,23 @@ def _example(model: type[BaseModel]) -> str:
     names = [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
     names = names or keys_of(model)[:2]
     return "{" + ", ".join(f"{name}: ..." for name in names) + "}"
+
+
+Misnamed = Iterator[tuple[TreePath, str]]
+"""Where a name stands that is not there, and what to write instead."""
+
+
+def no_contract(names: Iterable[str], contracts: Iterable[str], path: TreePath) -> Misnamed:
+    """Contracts that a list at ``path`` names and that are not there."""
+    known = list(contracts)
+    for index, name in enumerate(names):
+        if name not in known:
+            yield (*path, index), f"'{name}' is no contract here: {nearest(name, known)}"
+
+
+def no_service(names: Iterable[str], contract: str, services: Iterable[str], path: TreePath) -> Misnamed:
+    """Services that a list at ``path`` names and that the contract does not have."""
+    known = list(services)
+    for index, name in enumerate(names):
+        if name not in known:
+            yield (*path, index), f"'{name}' is no service of {contract}: {nearest(name, known)}"

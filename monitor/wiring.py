@@ -19,7 +19,7 @@ from pathlib import Path
 
 from monitor import descriptors, logs, serving
 from monitor.clock import Clock, SystemClock
-from monitor.config import Config, ConfigProblems, load
+from monitor.config import Config, load
 from monitor.context import Context
 from monitor.daemon import Daemon
 from monitor.errors import Refused
@@ -29,6 +29,7 @@ from monitor.reference import Reference
 from monitor.sdnotify import Supervisor
 from monitor.store import Event, Gap, Row, open_store
 from monitor.timer import SchedulerTimer
+from monitor.yamlfile import Problems
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +55,15 @@ class Running:
         self.clock = clock or SystemClock()
         self.supervisor = supervisor or Supervisor()
         self.context: Context
-        self.address = ""
-        """Where the pages are."""
+        self._doors: serving.Doors
         self._ended = asyncio.Event()
         self._reason = "stop"
         self._reloading = asyncio.Lock()
+
+    @property
+    def address(self) -> str:
+        """Where the pages are."""
+        return self._doors.address
 
     def end(self, reason: str) -> None:
         """Ask for the end."""
@@ -109,7 +114,7 @@ class Running:
                 loop.call_soon_threadsafe(context.publish, rows, gaps, events)
 
         store.writer.on_commit(committed)
-        self.address = await stack.enter_async_context(serving.listening(context))
+        self._doors = await stack.enter_async_context(serving.listening(context))
         await daemon.start()
         # Entered last, left first: nothing is probed any more when the parts and the pages go.
         await stack.enter_async_context(self._parts(context))
@@ -146,8 +151,9 @@ class Running:
         try:
             config = await loop.run_in_executor(None, load, old.path)
             _check_unchanged(old, config)
+            toolkit = await loop.run_in_executor(None, serving.guarding, config)
         except Refused as refused:
-            problems = [str(p) for p in refused.problems] if isinstance(refused, ConfigProblems) else [str(refused)]
+            problems = [str(p) for p in refused.problems] if isinstance(refused, Problems) else [str(refused)]
             for problem in problems:
                 log.error("reload refused", extra={"problem": problem})
             context.metrics.reloaded(None)
@@ -163,6 +169,7 @@ class Running:
         context.judge.reconfigure(config)
         context.daemon.apply(config)
         context.metrics.reloaded(config)
+        await self._doors.take(toolkit)
         for tell in context.on_reload:
             try:
                 tell(config)

@@ -20,16 +20,20 @@ def check(file: Path | None, config_path: Path | None, as_json: bool, without_se
     If something is wrong, every problem is shown with its line and column and what to write instead, and the command
     ends with 1.
     """
-    from monitor.config import ConfigProblems, load
+    from monitor.config import load
     from monitor.describe import describe
     from monitor.in_force import config_data
+    from monitor.serving import guarding
+    from monitor.yamlfile import Problems
 
     if file is not None and config_path is not None:
         raise click.UsageError("name the file once, as FILE or with --config")
     path = find_config(file or config_path)
     try:
         config = load(path, secrets="optional" if without_secrets else "needed")
-    except ConfigProblems as found:
+        if not without_secrets:  # a private key is a secret too
+            guarding(config)
+    except Problems as found:
         if as_json:
             echo_json({"ok": False, "problems": [
                 {"file": p.file, "line": p.line, "column": p.column, "message": p.message} for p in found.problems

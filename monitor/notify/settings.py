@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,6 +11,7 @@ from monitor.mailer import Relay
 from monitor.notify.conditions import KINDS
 from monitor.settings import Section
 from monitor.sla.instants import zone
+from monitor.validation import Misnamed, no_contract
 from probes._fields import Duration, LocalFile, Settings, Strings
 
 
@@ -138,3 +140,8 @@ class NotifySettings(Section):
                     known = ", ".join(names) or "none"
                     raise ValueError(f"escalation names the channel {name!r}, which is not there; there are: {known}")
         return self
+
+    def against(self, contracts: Mapping[str, Sequence[str]]) -> Misnamed:
+        """Channels for contracts that are not there."""
+        for index, channel in enumerate(self.channels):
+            yield from no_contract(channel.contracts, contracts, ("channels", index, "contracts"))

@@ -1,5 +1,6 @@
 """The `proof` block of the configuration: the key, sealing, witnesses, statements and how long raw rows are kept."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -8,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from monitor.notify.settings import MailChannel
 from monitor.settings import Section
 from monitor.statement.words import LANGUAGES
+from monitor.validation import Misnamed, no_contract
 from probes._fields import Duration, LocalFile, Settings, Strings
 
 
@@ -77,6 +79,10 @@ class ProofSettings(Section):
         default=None,
         description="how long raw observations are kept once they are sealed and exported; default: for good",
     )
+
+    def against(self, contracts: Mapping[str, Sequence[str]]) -> Misnamed:
+        """Contracts to prove that are not there."""
+        yield from no_contract(self.contracts, contracts, ("contracts",))
 
     def key_path(self, base: Path, storage: Path) -> Path:
         """The private key's file."""

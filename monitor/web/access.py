@@ -109,11 +109,15 @@ class Gate:
 
     def __init__(self, tokens: Tokens | None, users: Mapping[str, str], sans: Sequence[str] = ()) -> None:
         self._tokens = tokens
+        self._salt = secrets.token_bytes(16)
+        self.admit(users, sans)
+        self.failures = Buckets(rate=0.2, burst=10)
+
+    def admit(self, users: Mapping[str, str], sans: Sequence[str] = ()) -> None:
+        """Take these users and names of certificates from now on; what was proven against others is forgotten."""
         self._users = dict(users)
         self._sans = frozenset(sans)
-        self._salt = secrets.token_bytes(16)
         self._proven: dict[str, bytes] = {}
-        self.failures = Buckets(rate=0.2, burst=10)
 
     async def identify(self, request: web.Request, settings: WebSettings) -> Who:
         """Who asks. Raises Refusal where credentials are shown that are not good."""
@@ -200,7 +204,7 @@ class Gate:
             return name
         # A name that is not known costs as much time as a wrong password.
         good = await asyncio.to_thread(_bcrypt, password, stored or _NOBODY)
-        if not good or stored is None:
+        if not good or stored is None or self._users.get(name) != stored:  # another hash may have come meanwhile
             return None
         self._proven[name] = proof
         return name

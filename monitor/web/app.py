@@ -24,7 +24,7 @@ from monitor.web.words import LANGUAGES, Words
 if TYPE_CHECKING:
     from monitor.web.ports import Source
 
-__all__ = ["make_app", "table"]
+__all__ = ["GUARD", "make_app", "table"]
 
 log = logging.getLogger("slaproof.web")
 MAX_BODY = 256 * 1024
@@ -57,14 +57,18 @@ def table(source: Source | None, pages: Pages | None = None) -> list[Route]:
 
 
 def make_app(source: Source, toolkit: Toolkit | None = None) -> web.Application:
-    """The application for one source; `toolkit` is what the exporter toolkit's file asks for, its TLS aside."""
+    """The application for one source; `toolkit` is what the exporter toolkit's file asks for, its TLS aside.
+
+    Another one is taken over by ``app[GUARD].admit(toolkit)``, for every request that comes after.
+    """
     toolkit = toolkit or Toolkit()
     pages = Pages(source)
     routes = table(source, pages)
     by_handler = {(route.method, route.path): route for route in routes}
     gate = Gate(source.tokens, toolkit.users, toolkit.sans)
-    guard = _Guard(source, gate, by_handler, {**SECURITY_HEADERS, **toolkit.headers})
+    guard = Guard(source, gate, by_handler, {**SECURITY_HEADERS, **toolkit.headers})
     app = web.Application(middlewares=[guard.middleware], client_max_size=MAX_BODY)
+    app[GUARD] = guard
     app.on_shutdown.append(pages.live.close)
     for route in routes:
         if route.method == "GET":
@@ -74,7 +78,7 @@ def make_app(source: Source, toolkit: Toolkit | None = None) -> web.Application:
     return app
 
 
-class _Guard:
+class Guard:
     """What every request passes: rate, gate, handler, headers."""
 
     def __init__(
@@ -102,6 +106,11 @@ class _Guard:
             return response
 
         self.middleware = middleware
+
+    def admit(self, toolkit: Toolkit) -> None:
+        """Take over other users, names of certificates and headers."""
+        self._gate.admit(toolkit.users, toolkit.sans)
+        self._headers = {**SECURITY_HEADERS, **toolkit.headers}
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         settings = self._source.settings()
@@ -159,6 +168,8 @@ class _Guard:
         return response
 
 
+GUARD: web.AppKey[Guard] = web.AppKey("guard", Guard)
+"""Under which an application keeps its guard."""
 _TITLES = {
     400: "Bad request",
     401: "Credentials are needed",

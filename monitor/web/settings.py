@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from monitor.settings import Section, Settings
+from monitor.validation import Misnamed, nearest, no_service
 from probes._fields import LocalFile, Strings
 
 Show = Literal["state", "availability", "history", "outages", "maintenance"]
@@ -66,3 +67,11 @@ class WebSettings(Section):
     refresh: Annotated[
         int, Field(ge=1, le=3600, description="seconds between two live updates of a page, at the least")
     ] = 5
+
+    def against(self, contracts: Mapping[str, Sequence[str]]) -> Misnamed:
+        """Public pages of contracts, and of services, that are not there."""
+        for name, page in self.public.items():
+            if name not in contracts:
+                yield ("public", name), f"'{name}' is no contract here: {nearest(name, contracts)}"
+            else:
+                yield from no_service(page.services, name, contracts[name], ("public", name, "services"))

@@ -48,6 +48,8 @@ class Toolkit:
     headers: Mapping[str, str] = field(default_factory=dict)
     sans: tuple[str, ...] = ()
     """The names of which a client's certificate must bear one; any where there are none."""
+    files: tuple[Path, ...] = ()
+    """All that was read: the file itself, certificates and keys."""
 
 
 def read(path: Path) -> Toolkit:
@@ -78,7 +80,14 @@ def read(path: Path) -> Toolkit:
         users=users,
         headers=headers,
         sans=tuple(str(name) for name in sans) if isinstance(sans, list) else (),
+        files=files_of(path, tls if isinstance(tls, dict) else {}),
     )
+
+
+def files_of(path: Path, tls: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The file and those that it names."""
+    names = ("cert_file", "key_file", "client_ca_file")
+    return (path, *(path.parent / str(tls[name]) for name in names if name in tls))
 
 
 def _known(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from monitor.cli import cli
 from monitor.web.toolkit import _cipher, read
 from monitor.yamlfile import Problems
 
@@ -50,6 +52,17 @@ def test_what_cannot_be_done_is_refused_with_its_place(tmp_path: Path, text: str
     with pytest.raises(Problems) as caught:
         read(path)
     assert says in str(caught.value)
+
+
+def test_the_command_check_reads_it_too(tmp_path: Path) -> None:
+    """With the place in the file; without secrets it is left alone, for a private key is one."""
+    (tmp_path / "web.yml").write_text("basic_auth_users: {ann: secret}\n")
+    config = tmp_path / "monitor.yaml"
+    config.write_text("web: {config_file: web.yml}\n")
+    told = CliRunner().invoke(cli, ["check", str(config)])
+    assert told.exit_code == 1
+    assert "web.yml:1:25: this is no bcrypt hash" in told.stderr
+    assert CliRunner().invoke(cli, ["check", str(config), "--without-secrets"]).exit_code == 0
 
 
 @pytest.mark.parametrize(
