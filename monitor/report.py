@@ -16,6 +16,7 @@ from monitor.sla.evaluation import Evaluation, Failure, Outage, percent_text, pl
 from monitor.sla.instants import write_instant
 from monitor.sla.period import PeriodError
 from monitor.sla.series import SCHEDULED
+from monitor.slots import first_slot, offset_ms
 from monitor.standing import outage_id
 from monitor.store import Event, Gap, Reader, Row
 
@@ -150,10 +151,7 @@ def _balances(
         places.setdefault(series.target, []).append(series.location)
     for target in targets:
         interval = target.spec.interval_ms
-        # The newest slots of a running period may have their probe under way: they are due one interval later.
-        until = min(end, now - 2 * interval) if end >= now - interval else end
         for location in places.get(target.name, []):
-            stretches = plan(configs, target.name, start, max(start, until))
             column = reader.columns(start, end + interval, targets=[target.name], location=location).series.get(
                 (target.name, location)
             )
@@ -161,6 +159,14 @@ def _balances(
             scheduled = list(compress(at, code.translate(_SCHEDULED)))
             extra = bisect_left(at, end) - bisect_left(scheduled, end)
             own = [gap for gap in gaps if (gap.target, gap.location) == (target.name, location)]
+            # The newest slots of a running period may have their probe under way: they are due one interval later, or
+            # as soon as they are accounted for.
+            until = end
+            if end >= now - interval:
+                newest = max([*scheduled[-1:], *(gap.end - 1 for gap in own if gap.slots)], default=start)
+                after = first_slot(newest + 1, interval, offset_ms(target.name, interval))
+                until = min(end, max(now - 2 * interval, after))
+            stretches = plan(configs, target.name, start, max(start, until))
             found.append(balance(stretches, scheduled, own, target=target.name, location=location, extra=extra))
     return found
 

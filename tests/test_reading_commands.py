@@ -156,17 +156,18 @@ def test_the_month_does_not_balance_and_says_so(folder: Path) -> None:
     assert "router" not in page
 
 
-def test_a_running_period_balances_to_now(folder: Path) -> None:
-    """As of the last probe all slots are accounted for, and the page says that the period still runs."""
-    clock = FakeClock(START + 10 * DAY)
+@pytest.mark.parametrize("later", [0, 90_000])
+def test_a_running_period_balances_to_now(folder: Path, later: int) -> None:
+    """Up to the newest that is recorded all slots count, though the next one is due; the page says that it still runs."""
+    clock = FakeClock(START + 10 * DAY + later)
     config = load(folder / "monitor.yaml")
     with SqliteStore.open(folder / "slaproof.db", "main", clock) as store:
         judge = Judge(store.reader, config, clock)
         report = gather(judge, store.reader, config, clock, location="main", period="current", contract="mailpost")
     page = write(report)
-    assert "The period is still running: judged until 2026-10-11 00:00:00." in page
+    assert "The period is still running: judged until 2026-10-11 00:0" in page
     assert [one.difference for one in report.contracts[0].balances] == [0]
-    assert "It balances: 14,398 probes due = 14,386 made + 12 missed." in page
+    assert "It balances: 14,400 probes due = 14,388 made + 12 missed." in page
     console = Console(width=150, record=True, file=io.StringIO())
     show_rich(report, console)
     shown = console.export_text()
