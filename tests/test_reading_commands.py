@@ -158,7 +158,7 @@ def test_the_month_does_not_balance_and_says_so(folder: Path) -> None:
 
 @pytest.mark.parametrize("later", [0, 90_000])
 def test_a_running_period_balances_to_now(folder: Path, later: int) -> None:
-    """Up to the newest that is recorded all slots count, though the next one is due; the page says that it still runs."""
+    """Up to the newest that is recorded all slots count, and the page says that the period still runs."""
     clock = FakeClock(START + 10 * DAY + later)
     config = load(folder / "monitor.yaml")
     with SqliteStore.open(folder / "slaproof.db", "main", clock) as store:
