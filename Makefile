@@ -2,7 +2,7 @@
 # make test   run the tests; those whose servers are absent are skipped and say why
 # make check  style, types, import contracts, documents
 # make outages  stop, silence and restart real servers for ten minutes: does the report say so?
-# make bench  measure, beside Prometheus and blackbox_exporter; ARGS=pages (judging, smtp, store): one part alone
+# make bench  measure, beside Prometheus and blackbox_exporter; ARGS=pages (judging, proof, smtp, store): one part alone
 # make crash  kill the daemon with -9 at random instants, and look for what was lost
 # make fuzz   give the probes 10,000 broken answers a protocol
 #

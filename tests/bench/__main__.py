@@ -1,7 +1,7 @@
 """``make bench``: slaproof beside Prometheus + blackbox_exporter, and the ratios.
 
 python -m tests.bench [--seconds 60] [--load TARGETS/INTERVAL ...] [--json FILE]
-python -m tests.bench judging | pages | smtp | store      one part of slaproof alone
+python -m tests.bench judging | pages | proof | smtp | store      one part of slaproof alone
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.bench.peers import Figures, Load, run_load
 
 # As many as are asked about, at the interval that they would have; and the rates at which others were measured.
 _LOADS = ("1000/60", "10000/60", "100/1", "1000/1")
-_PARTS = ("judging", "pages", "smtp", "store")
+_PARTS = ("judging", "pages", "proof", "smtp", "store")
 
 
 def _load(text: str) -> Load:
