@@ -15,7 +15,7 @@ from monitor.proof.proven import Proven
 from monitor.proof.segment import Rows
 from monitor.proof.verify import Recomputed
 from monitor.proving.inputs import events_of, inputs_of
-from monitor.proving.pages import dress_of, statement
+from monitor.proving.pages import dress_of, statement, words_of
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate
 from monitor.sla.evaluation import Evaluation
@@ -25,6 +25,7 @@ from monitor.sla.reading import read_contract
 from monitor.sla.reading_events import read_events
 from monitor.sla.series import SCHEDULED, Observations, Series
 from monitor.sla.values import OUTCOME_CODES, TargetSpec
+from monitor.version import program
 from monitor.yamlfile import Problems, loads
 
 
@@ -42,6 +43,7 @@ def recount(proven: Proven) -> Recomputed:
         answer=judged.answer(),
         inputs=inputs_of(events_of(contents), proven.contract),
         statement=None if proven.statement is None else _pages(proven, judged),
+        program=program(),
     )
 
 
@@ -49,7 +51,7 @@ def _pages(proven: Proven, judged: Evaluation) -> Any:
     """The words of the pages, made anew in the dress that the bundle names."""
     try:
         dress = dress_of(proven.statement)
-        return statement(proven, judged, dress)
+        return statement(dress, words_of(proven, judged, dress))
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError("statement.json", f"the pages cannot be made anew: {error!r}") from error
 
@@ -71,7 +73,7 @@ def evaluation_of(proven: Proven) -> Evaluation:
     try:
         events = read_events(proven.inputs)
     except Faulty as faults:
-        raise BundleError("inputs.json", str(faults)) from faults
+        raise BundleError("inputs.json.z", str(faults)) from faults
     try:
         return evaluate(
             terms,

@@ -18,3 +18,8 @@ def version() -> str:
         return installed("slaproof")
     except PackageNotFoundError:
         return _SOURCE
+
+
+def program() -> str:
+    """The program's name and version, as statements and bundles name it."""
+    return f"slaproof {version()}"

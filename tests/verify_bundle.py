@@ -1,9 +1,8 @@
 """Verify a slaproof bundle or statement: python3 verify_bundle.py FILE [PUBLIC-KEY ...]
 
-Written from docs/proof-format.md alone, whose §8 gives the steps; needs only Python and `cryptography`. It leaves the
-evaluation as it is, and of timestamps and a PDF's signature it checks what they cover, not who made them.
-Ends with 0 for VALID, 1 for INVALID, 2 for VALID BUT.
-"""
+Written from docs/proof-format.md alone, whose §8 gives the steps; needs only Python and `cryptography`. The evaluation
+it leaves as it is; of timestamps and a PDF's signature it checks what they cover, not who made them. Ends with 0 for
+VALID, 1 for INVALID, 2 for VALID BUT."""
 
 import base64
 import hashlib
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-DAY, NEVER = 86_400_000, 1 << 60
+DAY, NEVER, ROOM = 86_400_000, 1 << 60, 1 << 20
 
 
 def need(condition, what, where):
@@ -68,32 +67,26 @@ class Log:  # a log from its peaks on (§5)
         self.size, self.peaks = self.size + 1, [*self.peaks, leaf]
 
     def root(self):
-        folded = [*accumulate(self.peaks[::-1], lambda right, left: sha(b"\x01" + left + right))]
-        return folded[-1] if folded else sha(b"")
+        return [sha(b""), *accumulate(self.peaks[::-1], lambda right, left: sha(b"\x01" + left + right))][-1]
 
     def head(self):
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root()).decode()}\n"
 
 
-def unbase64(text, where):
-    data = base64.b64decode(text, validate=True)
-    need(base64.b64encode(data).decode() == text, "base64 with stray bits", where)
-    return data
-
-
 def parse_key(text):
     name, ident, encoded = text.split("+", 2)
-    data = unbase64(encoded, "key")
+    data = base64.b64decode(encoded, validate=True)
+    need(base64.b64encode(data).decode() == encoded, "base64 with stray bits", "key")
     need(data[0] == 1 and len(data) == 33 and sha(name.encode() + b"\n" + data)[:4].hex() == ident, "no key", text)
     return name, data[1:]
 
 
 def signers(text, lines, keys, where):  # which of the keys signed the text (§2)
     found = []
-    for line in lines.removesuffix("\n").split("\n"):
+    for line in lines.split("\n")[:-1]:  # one that does not end counts for nothing
         dash, name, encoded = line.split(" ")
-        data = unbase64(encoded, where)
-        need(dash == "—" and len(data) > 4 and lines.endswith("\n"), "no signature line", where)
+        data = base64.b64decode(encoded, validate=True)
+        need(dash == "—" and base64.b64encode(data) == encoded.encode(), "no signature line", where)
         for key in keys:
             if key[0] == name and sha(name.encode() + b"\n\x01" + key[1])[:4] == data[:4]:
                 Ed25519PublicKey.from_public_bytes(key[1]).verify(data[4:], text.encode())
@@ -122,29 +115,37 @@ class Keys:  # the history of keys (§5)
         return found if more == found else self.linked(more)
 
 
-def rows_of(head, packed):  # the observations of a series: instants and lines (§6)
-    n, stream, at, columns = head["rows"], zlib.decompressobj(), 0, []
-    data = stream.decompress(packed)
-    need(stream.eof and not stream.unused_data and len(data) == n * sum(head["widths"]), "columns", head["target"])
-    for width in head["widths"]:
-        planes = [data[at + plane * n : at + (plane + 1) * n] for plane in range(width)]
-        columns.append([int.from_bytes(number, "little") for number in zip(*planes, strict=True)] if width else [0] * n)
-        at += width * n
-    slot, evidence, instants, lines = head["first"] - 1, dict(map(tuple, head["evidence"])), [], []
-    tails = [canon([*kind, None])[1:].decode() + "\n" for kind in head["kinds"]]
-    for number, (z, late, duration, kind) in enumerate(zip(*columns, strict=True)):
-        slot += 1 + (-(z + 1) // 2 if z % 2 else z // 2)
-        instants.append(slot * head["step"] + head["phase"] + late)
-        own = f"{canon([*head['kinds'][kind], evidence[number]])[1:].decode()}\n" if number in evidence else None
-        lines.append(f"[{instants[-1]},{duration},{own or tails[kind]}")
-    return instants, lines
+def rows_of(head, data):  # the observations of a series: instants and lines (§6)
+    def take(count):  # the next column
+        nonlocal data
+        (base, parts), shift, numbers = next(specs), 0, [0] * count
+        for bits in parts:
+            size = -(-count * bits // 8)
+            plane = (byte >> at & (1 << bits) - 1 for byte in data[:size] for at in range(0, 8, bits))
+            numbers = [one + (part << shift) for one, part in zip(numbers, plane, strict=False)]
+            data, shift = data[size:], shift + bits
+        return [base + one for one in numbers]
+
+    n, specs, lines = head["rows"], iter(head["columns"]), []
+    kind = take(n)
+    on = [head["kinds"][one][0] for one in kind]
+    steps, late, rest, durations = (iter(take(many)) for many in (sum(on), sum(on), n - sum(on), n))
+    slot, at = head["first"] - 1, head["first"] * head["step"] + head["phase"]
+    tails = [canon(one)[1:].decode() + "\n" for one in head["kinds"]]
+    for one, scheduled, duration in zip(kind, on, durations, strict=True):
+        move = (z := next(steps if scheduled else rest)) >> 1 ^ -(z & 1)
+        slot += (1 + move) * scheduled
+        at = slot * head["step"] + head["phase"] + next(late) if scheduled else at + move
+        lines.append((at, f"[{at},{duration},{tails[one]}"))
+    need(not data and len(lines) == n and next(specs, None) is None, "columns", head["target"])
+    return [at for at, _ in lines], [line for _, line in lines]
 
 
 def bundle_in(pdf):  # the bundle attached to a PDF (§7)
     for match in re.finditer(rb"/EmbeddedFile\b.*?stream\r?\n", pdf, re.DOTALL):
         head, data = pdf[pdf.rindex(b" obj", 0, match.start()) : match.end()], pdf[match.end() :]
         data = data[: int(re.search(rb"/Length\s+(\d+)", head)[1])]
-        data = zlib.decompress(data) if b"/FlateDecode" in head else data
+        data = zlib.decompressobj().decompress(data, 100 * len(pdf)) if b"/FlateDecode" in head else data
         if data.startswith(b"slaproof bundle 1\n"):
             return data
     raise ValueError("the PDF has no bundle [PDF]")
@@ -184,15 +185,17 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
     end = file.index(b"\n", file.index(b"\n\n") + 2) + 1
     text, line = file[:end].decode().split("\n\n")
     title, origin, *listed = text.split("\n")
-    raw, data = {}, {}
+    size, data = len(file) - end, {}
     need(title == "slaproof bundle 1" and line.count("\n") == 1, "no bundle", "head")
-    for digest, size, name in (one.split(" ") for one in listed):
-        raw[name], end, stream = file[end : end + int(size)], end + int(size), zlib.decompressobj()
-        need(sha(raw[name]).hex() == digest, "a member is not the one that was signed", name)
-        data[name] = stream.decompress(raw[name]) if name.endswith(".z") else raw[name]
-        need(not name.endswith(".z") or (stream.eof and not stream.unused_data), "a broken stream", name)
+    for digest, many, name in (one.split(" ") for one in listed):
+        raw, end, stream = file[end : end + int(many)], end + int(many), zlib.decompressobj()
+        need(sha(raw).hex() == digest, "a member is not the one that was signed", name)
+        data[name] = stream.decompress(raw, ROOM + 100 * size) if name.endswith(".z") else raw
+        need(not name.endswith(".z") or (stream.eof and not stream.unused_data), "a broken stream, or a bomb", name)
     need(end == len(file), "the file does not end with its last member", "end of the file")
-    about, evaluation, ledger = (json.loads(data[name]) for name in ("about.json", "evaluation.json", "ledger.json.z"))
+    names = "about.json", "evaluation.json.z", "ledger.json.z", "series.json.z"
+    about, evaluation, ledger, packed = (json.loads(data[name]) for name in names)
+    need(sum(abs(one["rows"]) for one in packed) <= ROOM + 10 * size, "too many observations", "series.json.z")
     keys = Keys(origin, **json.loads(data["keys.json"]))
     signed = signers(text + "\n", line, keys.keys, "head")
     need(len(signed) == 1 and set(keys.keys) <= keys.linked({*signed}), "not signed by one key of the history", "head")
@@ -200,12 +203,11 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
     need(ms(about["made"]) < keys.revoked.get(signed[0], NEVER), "the key had been revoked", "head")
     lines_of = (data[f"{name}.jsonl.z"].split(b"\n")[:-1] for name in ("segments", "events", "config", "earlier"))
     heads, events, configs, past = lines_of
-    packed = enumerate(json.loads(data["series.json.z"]))
-    series = {(one["target"], one["location"]): rows_of(one, raw[f"rows/{i:05d}.z"]) for i, one in packed}
+    series = {(e["target"], e["location"]): rows_of(e, data[f"rows/{i:05d}.z"]) for i, e in enumerate(packed)}
     tokens, log = json.loads(data["timestamps.json.z"]), Log(origin, **ledger["before"])
     need(not log.size or signers(log.head(), ledger["before"]["signatures"], keys.keys, "before"), "unsigned", "before")
     used, days, stamped, parts, in_force = dict.fromkeys(series, 0), [], set(), {}, []
-    ids = [json.loads(event)["id"] for event in past]
+    ids = [json.loads(event)["id"] for event in past + events]
     for one in ledger["entries"]:
         entry, index = json.loads(one["entry"]), log.size
         day, kind, sealed, place = entry["day"], entry["kind"], ms(entry["sealed"]), f"{entry['day']}, entry {index}"
@@ -216,10 +218,9 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
         turn = not days or ms(day) == ms(days[-1]) + DAY if kind == "day" else days and day <= days[-1]
         need(turn and sealed >= ms(day) + DAY and (kind == "day" or entry["why"]), "a day out of turn", place)
         days += [day] if kind == "day" else []
-        if token := tokens.pop(str(log.size), ""):
-            stamp = sha(f"{log.head()}\n{one['signatures']}".encode())
-            need(stamp in base64.b64decode(token), "a timestamp of something else", place)
-            stamped.add(day)
+        token, stamp = tokens.pop(str(log.size), ""), sha(f"{log.head()}\n{one['signatures']}".encode())
+        need(not token or stamp in base64.b64decode(token), "a timestamp of something else", place)
+        stamped |= {day} if token else set()
         firsts = dict(entry["groups"])
         need(sorted(firsts.items()) == [tuple(one) for one in entry["groups"]], "groups out of order", place)
         ends, shown, groups, due = [*list(firsts.values())[1:], entry["leaves"]], {}, [], set()
@@ -257,7 +258,6 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
                 need(end - first == len(leaves), "something is left out or added", place)
                 shown |= {first + number: sha(b"\x00" + salt + leaf) for number, leaf in enumerate(leaves)}
                 groups.append((name, salt, segments, evs))
-                ids += [json.loads(event)["id"] for event in evs]
                 in_force += [(json.loads(configs[n])["since"], sha(configs[n]).hex()) for n in numbers if name]
                 targets = [t for n in numbers for t in json.loads(configs[n])["targets"]]
                 due |= {(day, t["name"], where) for t in targets for where in t["locations"]}
@@ -265,8 +265,8 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
         need(kind != "day" or {key for key in parts if key[0] == day} == due, "not the targets configured", place)
         check_heartbeats(entry, one["heartbeats"], groups)
     need(len(set(ids)) == len(ids), "an event stands twice", "events.jsonl.z")
-    left = heads + events + [*tokens] + [key for key in series if used[key] < len(series[key][0])]
-    need(not left, "something that belongs to no entry", "ledger.json.z")
+    need(not (heads or events or tokens), "something that belongs to no entry", "ledger.json.z")
+    need(all(used[key] == len(series[key][0]) for key in series), "observations that no segment has", "rows")
     for (day, target, location), said in parts.items():
         slots = said[0]["expected"] + sum(one["surplus"] for one in said) - sum(one["scheduled"] for one in said)
         need(slots == sum(gap[2] for gap in said[-1]["gaps"]), "slots are missing", f"{day}, {target} from {location}")
@@ -274,7 +274,7 @@ def verify(whole, known=()):  # what is missing, in words; raises whatever what 
     need(last[1] == about["config"], "not the configuration in force", "about.json")
     first, end = map(ms, about["days"])
     same = origin == about["origin"] and all(evaluation[name] == about[name] for name in ("contract", "period"))
-    need(same and "inputs.json" in data, "another month", "evaluation.json")
+    need(same and "inputs.json.z" in data, "another month", "evaluation.json.z")
     need(all(first <= ms(day) <= end for day in days), "days that were not looked at", "about.json")
     need(first <= ms(about["period"]["start"]) and ms(about["period"]["to"]) <= end + DAY, "not all days", "about.json")
     if file is not whole:

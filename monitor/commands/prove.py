@@ -28,7 +28,7 @@ def prove(
     Made from the days that are sealed. A statement that would say what the one before says is not made again; one that
     says something else is a new revision, and the old one stays valid as what was known then.
     """
-    from monitor.proving.prover import CannotProve, Wanted
+    from monitor.proving.prover import CannotProve
     from monitor.proving.workshop import Workshop, write_whole
     from monitor.sla.period import PeriodError
     from monitor.statement.render import CannotTypeset
@@ -39,10 +39,7 @@ def prove(
     shop = Workshop.of(config)
     if contract not in config.contracts:
         raise Refused(f"There is no contract {contract!r}; there are: {', '.join(config.contracts) or 'none'}.")
-    tsa = shop.settings.timestamps.url if shop.settings.timestamps else None
-    wanted = Wanted(
-        contract=contract, period=period, language=language, customer=shop.settings.customer, why=why, tsa=tsa
-    )
+    wanted = shop.wanted(contract, period, language, why=why)
 
     async def make() -> dict[str, object]:
         clock = SystemClock()

@@ -24,8 +24,9 @@ from monitor.proof.segment import Rows, Segment
 
 FORMAT = "slaproof bundle 1"
 MAGIC = FORMAT.encode() + b"\n"
+ROOM = 1 << 20
+"""What every bundle may inflate to, and how many observations it may have, however small it is."""
 _MEMBER = re.compile(r"([0-9a-f]{64}) (0|[1-9][0-9]{0,11}) ([a-z0-9][a-z0-9._/-]{0,80})")
-_INFLATED_MAX = 1 << 30
 
 
 class BundleError(ValueError):
@@ -113,7 +114,7 @@ class BundleInput:
     inputs: JSON
     """The events that the evaluation was given, folded from the ledger's, as arithmetic §9's events.yaml."""
     statement: JSON = None
-    """What the statement prints; None where there is none."""
+    """The dress of the statement, and the digest of what it prints; None where there is none."""
     keys: Keyring
     timestamps: Mapping[int, bytes] = field(default_factory=dict)
     """RFC 3161 tokens over the signed checkpoints, by the log's size."""
@@ -217,12 +218,12 @@ def _members(given: BundleInput, packed: PackedSeries) -> dict[str, bytes]:
     configs.index(given.config)
     found = {
         "about.json": _pretty(about),
-        "evaluation.json": _pretty(given.evaluation),
-        "inputs.json": _pretty(given.inputs),
+        "keys.json": _pretty(given.keys.to_json()),
     }
     if given.statement is not None:
         found["statement.json"] = _pretty(given.statement)
-    found["keys.json"] = _pretty(given.keys.to_json())
+    found["evaluation.json.z"] = _zipped(_pretty(given.evaluation))
+    found["inputs.json.z"] = _zipped(_pretty(given.inputs))
     found["config.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in configs.contents))
     found["earlier.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in given.earlier))
     found["events.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in events))
@@ -301,6 +302,15 @@ class _Pool:
 # --- reading
 
 
+def inflated_limit(size: int) -> int:
+    """How many bytes a member may inflate to whose bundle's members have ``size`` bytes (format §6): none is a bomb."""
+    return ROOM + 100 * size
+
+
+def _size(members: Mapping[str, bytes]) -> int:
+    return sum(map(len, members.values()))
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """A bundle's file taken apart; nothing is verified but its form."""
@@ -364,14 +374,20 @@ def read_member(members: Mapping[str, bytes], name: str) -> bytes:
     if name not in members:
         raise BundleError(name, "the bundle has no such member")
     try:
-        return inflate(members[name], _INFLATED_MAX) if name.endswith(".z") else members[name]
+        return inflate(members[name], inflated_limit(_size(members))) if name.endswith(".z") else members[name]
     except ValueError as error:
         raise BundleError(name, str(error)) from error
 
 
 def packed_series(members: Mapping[str, bytes]) -> list[Packed]:
-    """The series in the order of series.json. BundleError where a member is missing."""
+    """The series in the order of series.json.z. BundleError where a member is missing, or there are too many rows."""
     heads = read_json(members, "series.json.z")
+    try:
+        many = sum(max(0, head["rows"]) for head in heads)
+    except (KeyError, TypeError) as error:
+        raise BundleError("series.json.z", f"malformed: {error!r}") from error
+    if many > ROOM + 10 * _size(members):
+        raise BundleError("series.json.z", f"{many} observations are more than a file of this size may have")
     found = []
     for index, head in enumerate(heads):
         name = f"rows/{index:05d}.z"

@@ -50,7 +50,7 @@ def same_month(proven: Proven) -> None:
     """The evaluation is of the contract and the period that the bundle says it is of. BundleError if not."""
     for name in ("contract", "period"):
         if proven.evaluation[name] != proven.about[name]:
-            raise BundleError(f"evaluation.json: {name}", "the evaluation is of another contract or period")
+            raise BundleError(f"evaluation.json.z: {name}", "the evaluation is of another contract or period")
     if proven.about["origin"] != proven.container.origin:
         raise BundleError("about.json: origin", "the origin is another one than the head's")
 

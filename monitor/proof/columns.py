@@ -1,8 +1,8 @@
 """Columns: a series' observations in few bytes (docs/proof-format.md §6).
 
-A column of n numbers is cut into planes: all lowest bytes, then all second-lowest bytes, and so on, as many as the
-largest number needs. Four columns (slot steps, lateness, duration, kind) one after another make one zlib stream. The
-digests in the ledger are over the canonical lines, never over these bytes.
+The numbers of a column are cut into planes of a few bits each, and the planes of five columns (kind; slot and lateness
+of the scheduled observations; distance of the others from the one before; duration) one after another make one zlib
+stream. The digests in the ledger are over the canonical lines, never over these bytes.
 """
 
 from __future__ import annotations
@@ -18,34 +18,75 @@ from monitor.proof.canonical import JSON
 from monitor.proof.segment import Kind, Rows
 
 MAX_ROWS = 50_000_000
-_TYPES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class ColumnError(ValueError):
     """Columns that cannot be decoded."""
 
 
-def planes(column: Sequence[int]) -> tuple[int, list[bytes]]:
-    """The width in bytes of the largest number (0 where all are 0) and the planes, lowest bytes first."""
-    width = (max(column, default=0).bit_length() + 7) // 8
-    if width > 8 or min(column, default=0) < 0:
-        raise ColumnError("a number that does not fit into a column")
-    size = next(size for size in (1, 2, 4, 8) if size >= width)
-    data = memoryview(_little(array(_TYPES[size], column))).cast("B")
-    return width, [bytes(data[plane::size]) for plane in range(width)]
+Column = tuple[int, tuple[int, ...], tuple[bytes, ...]]
+"""What is added to each number, how many bits each plane holds of the rest (lowest first), and the planes."""
+_LOW = (8, 4, 2)
+"""How many bits the lowest plane may have. The higher ones have eight."""
 
 
-def unplane(data: memoryview, count: int, width: int) -> list[int]:
-    """The column of ``count`` numbers whose planes these are."""
-    if not width:
-        return [0] * count
-    size = next(size for size in (1, 2, 4, 8) if size >= width)
-    raw = bytearray(count * size)
-    for plane in range(width):
-        raw[plane::size] = data[plane * count : (plane + 1) * count]
-    column = array(_TYPES[size])
-    column.frombytes(raw)
-    return _little(column).tolist()
+def cut(column: Sequence[int], low: int = 8) -> Column:
+    """A column cut into planes, with ``low`` bits (1, 2, 4 or 8) in the lowest. ColumnError where it cannot be."""
+    base = min(column, default=0)
+    width = (max(column, default=0) - base).bit_length()
+    if width > 64:
+        raise ColumnError("numbers that are too far apart for a column")
+    rest = array("Q", [number - base for number in column])
+    bits, planes = [], []
+    if width and low < 8:
+        mask = (1 << low) - 1
+        bits.append(low)
+        planes.append(_dense(bytes(number & mask for number in rest), low))
+        rest, width = array("Q", [number >> low for number in rest]), width - low
+    data = memoryview(_little(rest)).cast("B")
+    for plane in range(-(-width // 8)):
+        bits.append(8)
+        planes.append(bytes(data[plane::8]))
+    return base, tuple(bits), tuple(planes)
+
+
+def joined(column: Column, count: int) -> list[int]:
+    """The ``count`` numbers of a column."""
+    base, bits, planes = column
+    if not bits:
+        return [base] * count
+    if bits[0] < 8:
+        low, shift = _sparse(planes[0], bits[0], count), bits[0]
+        if len(bits) == 1:
+            return [base + number for number in low]
+        high = joined((0, bits[1:], planes[1:]), count)
+        return [base + (number << shift) + rest for number, rest in zip(high, low, strict=True)]
+    raw = bytearray(count * 8)
+    for number, plane in enumerate(planes):
+        raw[number::8] = plane
+    whole = array("Q")
+    whole.frombytes(raw)
+    found = _little(whole).tolist()
+    return [base + number for number in found] if base else found
+
+
+def _dense(small: bytes, bits: int) -> bytes:
+    """Numbers of so few bits, several in a byte, the first in its lowest bits."""
+    each = 8 // bits
+    small += bytes(-len(small) % each)
+    # All at once, as one big number: byte by byte it would take a hundred times as long.
+    whole = 0
+    for place in range(each):
+        whole |= int.from_bytes(small[place::each], "little") << place * bits
+    return whole.to_bytes(len(small) // each, "little")
+
+
+def _sparse(dense: bytes, bits: int, count: int) -> bytes:
+    each, mask = 8 // bits, (1 << bits) - 1
+    out = bytearray(len(dense) * each)
+    for place in range(each):
+        out[place::each] = dense.translate(bytes(byte >> place * bits & mask for byte in range(256)))
+    return bytes(out[:count])
 
 
 def _little(column: array[int]) -> array[int]:
@@ -66,59 +107,106 @@ class Packed:
 
 def pack(rows: Rows, step_ms: int) -> Packed:
     """Pack observations, most of which come once every ``step_ms`` (the target's interval)."""
-    phase = _phase(rows.at, step_ms)
-    slots = [(at - phase) // step_ms for at in rows.at]
-    first = slots[0] if slots else 0
-    steps = [_zigzag(slot - before - 1) for before, slot in zip([first - 1, *slots], slots, strict=False)]
-    late = [(at - phase) % step_ms for at in rows.at]
     used = sorted(set(rows.kind), key=rows.kind.index) if len(rows.kinds) < 2000 else list(range(len(rows.kinds)))
     renumber = {old: new for new, old in enumerate(used)}
-    kinds = [renumber[kind] for kind in rows.kind]
-    widths, parts = [], []
-    for column in (steps, late, rows.duration_ms, kinds):
-        width, bytes_ = planes(column)
-        widths.append(width)
-        parts.append(bytes_)
+    on_interval = [kind.scheduled for kind in rows.kinds]
+    scheduled = [at for at, kind in zip(rows.at, rows.kind, strict=True) if on_interval[kind]]
+    phase = _phase(scheduled, step_ms)
+    slots = [(at - phase) // step_ms for at in scheduled]
+    first = slots[0] if slots else 0
+    before = [first * step_ms + phase, *rows.at]
+    columns = (
+        [renumber[kind] for kind in rows.kind],
+        [_zigzag(slot - last - 1) for last, slot in zip([first - 1, *slots], slots, strict=False)],
+        [(at - phase) % step_ms for at in scheduled],
+        [
+            _zigzag(at - last)
+            for last, at, kind in zip(before, rows.at, rows.kind, strict=False)
+            if not on_interval[kind]
+        ],
+        rows.duration_ms,
+    )
+    best = [_best(column) for column in columns]
+    data = _stream(best)
+    if len(rows) > 1000 + 8 * len(data):
+        # Too good to be believed: readers refuse few bytes that say they are very many observations.
+        plain = [cut(column) for column in columns]
+        base, bits, planes = plain[-1]
+        plain[-1] = base, bits or (8,), planes or (bytes(len(rows)),)
+        best = [(*column, [_deflate(plane, (zlib.Z_HUFFMAN_ONLY,)) for plane in column[2]]) for column in plain]
+        data = _stream(best)
     head = {
-        "evidence": [[index, digest] for index, digest in sorted(rows.evidence.items())],
+        "columns": [[base, list(bits)] for base, bits, _, _ in best],
         "first": first,
         "kinds": [[int(k.scheduled), k.outcome, k.code, k.detail] for k in (rows.kinds[old] for old in used)],
         "phase": phase,
         "rows": len(rows),
         "step": step_ms,
-        "widths": widths,
     }
-    return Packed(head, _deflate(parts))
+    return Packed(head, data)
 
 
 def unpack(packed: Packed) -> Rows:
     """The observations. ColumnError if the bytes do not fit the head."""
     try:
         head = packed.head
-        count, widths, step, phase = head["rows"], head["widths"], head["step"], head["phase"]
-        if not (0 <= count <= MAX_ROWS and len(widths) == 4 and all(0 <= width <= 8 for width in widths)):
+        count, step, phase = head["rows"], head["step"], head["phase"]
+        if not 0 <= count <= MAX_ROWS or len(head["columns"]) != 5:
             raise ColumnError("columns of an impossible size")
-        raw = inflate(packed.data, count * sum(widths))
-        if len(raw) != count * sum(widths):
-            raise ColumnError("columns of the wrong length")
-        view, columns, at = memoryview(raw), [], 0
-        for width in widths:
-            columns.append(unplane(view[at : at + width * count], count, width))
-            at += width * count
-        steps, late, duration, kind = columns
-        moves = [(n >> 1 ^ -(n & 1)) + 1 for n in steps] if widths[0] else [1] * count
-        slots = accumulate(moves, add, initial=head["first"] - 1)
-        next(slots)
+        taking = _Taking(packed.data, head["columns"], count)
+        kind = taking.take(count)
         kinds = tuple(Kind(bool(on), outcome, code, detail) for on, outcome, code, detail in head["kinds"])
-        if kind and max(kind) >= len(kinds):
+        if kind and not 0 <= min(kind) <= max(kind) < len(kinds):
             raise ColumnError("a kind that is not in the list")
-        evidence = {int(index): str(digest) for index, digest in head["evidence"]}
-        if any(not 0 <= index < count for index in evidence):
-            raise ColumnError("evidence of an observation that is not there")
-        instants = [slot * step + phase + ms for slot, ms in zip(slots, late, strict=True)]
-        return Rows(instants, duration, kind, kinds, evidence)
-    except (KeyError, TypeError, AttributeError) as error:
+        on_interval = [one.scheduled for one in kinds]
+        many = sum(map(on_interval.__getitem__, kind))
+        steps, late, rest, duration = (
+            taking.take(many),
+            taking.take(many),
+            taking.take(count - many),
+            taking.take(count),
+        )
+        taking.end()
+        slots = accumulate(((n >> 1 ^ -(n & 1)) + 1 for n in steps), add, initial=head["first"] - 1)
+        next(slots)
+        at = [slot * step + phase + ms for slot, ms in zip(slots, late, strict=True)]
+        if rest:
+            scheduled, distances, last, at = iter(at), iter(rest), head["first"] * step + phase, []
+            for one in kind:
+                last = next(scheduled) if on_interval[one] else last + ((n := next(distances)) >> 1 ^ -(n & 1))
+                at.append(last)
+        return Rows(at, duration, kind, kinds)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        if isinstance(error, ColumnError):
+            raise
         raise ColumnError(f"columns with a malformed head: {error!r}") from error
+
+
+class _Taking:
+    """Takes columns, one after another, off an inflated stream."""
+
+    def __init__(self, data: bytes, columns: JSON, count: int) -> None:
+        self._columns = iter(columns)
+        if any(len(bits) > 8 or not set(bits[:1]) <= {1, 2, 4, 8} or set(bits[1:]) - {8} for _, bits in columns):
+            raise ColumnError("planes of an impossible width")
+        self._raw = inflate(data, count * sum(len(bits) for _, bits in columns))
+        self._at = 0
+
+    def take(self, count: int) -> list[int]:
+        """The next column, of so many numbers."""
+        base, bits = next(self._columns)
+        planes = []
+        for width in bits:
+            planes.append(self._raw[self._at : self._at + -(-count * width // 8)])
+            self._at += -(-count * width // 8)
+        if self._at > len(self._raw):
+            raise ColumnError("columns of the wrong length")
+        return joined((base, tuple(bits), tuple(planes)), count)
+
+    def end(self) -> None:
+        """Nothing may be left."""
+        if self._at != len(self._raw):
+            raise ColumnError("columns of the wrong length")
 
 
 def inflate(data: bytes, limit: int) -> bytes:
@@ -146,18 +234,39 @@ def _zigzag(number: int) -> int:
     return number * 2 if number >= 0 else -number * 2 - 1
 
 
-def _deflate(parts: Sequence[Sequence[bytes]]) -> bytes:
-    """One zlib stream (RFC 1950) over all planes, each packed in the way that suits it best.
+_Chosen = tuple[int, tuple[int, ...], tuple[bytes, ...], list[bytes]]
 
-    Noise packs best by Huffman's code alone, repetition by matching; so each plane is deflated by itself, up to a byte
-    boundary, and the pieces are put together.
+
+def _best(column: Sequence[int]) -> _Chosen:
+    """The column cut so that it deflates to the fewest bytes, and what its planes deflate to."""
+    found = []
+    for low in _LOW:
+        base, bits, planes = cut(column, low)
+        found.append((base, bits, planes, [_deflate(plane, _STRATEGIES) for plane in planes]))
+        if sum(map(len, found[-1][3])) < 1000:
+            break  # there is nothing to be gained
+    return min(found, key=lambda one: sum(map(len, one[3])))
+
+
+_STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY)
+
+
+def _deflate(plane: bytes, strategies: Sequence[int]) -> bytes:
+    """The plane deflated up to a byte boundary, in the way that suits it best.
+
+    Noise packs best by Huffman's code alone, repetition by matching.
     """
-    checksum, out = 1, [b"\x78\xda"]
-    for plane in (plane for column in parts for plane in column):
+    candidates = []
+    for strategy in strategies:
+        stream = zlib.compressobj(9, zlib.DEFLATED, -15, 9, strategy)
+        candidates.append(stream.compress(plane) + stream.flush(zlib.Z_SYNC_FLUSH))
+    return min(candidates, key=len)
+
+
+def _stream(columns: Sequence[_Chosen]) -> bytes:
+    """One zlib stream (RFC 1950) over all planes, each deflated by itself."""
+    checksum = 1
+    for plane in (plane for _, _, planes, _ in columns for plane in planes):
         checksum = zlib.adler32(plane, checksum)
-        candidates = []
-        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY):
-            stream = zlib.compressobj(9, zlib.DEFLATED, -15, 9, strategy)
-            candidates.append(stream.compress(plane) + stream.flush(zlib.Z_SYNC_FLUSH))
-        out.append(min(candidates, key=len))
-    return b"".join([*out, b"\x03\x00", checksum.to_bytes(4, "big")])
+    pieces = [piece for *_, pieces in columns for piece in pieces]
+    return b"".join([b"\x78\xda", *pieces, b"\x03\x00", checksum.to_bytes(4, "big")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import accumulate
 
 from monitor.proof import merkle
@@ -25,7 +26,7 @@ from monitor.proof.ledger import (
     more_earlier,
 )
 from monitor.proof.proven import Entry, ShownGroup, ShownSegment
-from monitor.proof.segment import DAY_MS, UNACCOUNTED, Gap, Segment, SegmentError, balance, check_order, row_digests
+from monitor.proof.segment import DAY_MS, UNACCOUNTED, Gap, SegmentError, balance, check_order, row_digests
 from monitor.proof.segment import segment_digest as digest_of
 from monitor.proof.verdict import BUT, GOOD, NOTE
 
@@ -143,9 +144,7 @@ class ContentChecks(Findings):
 
     def _segment(self, entry: Entry, one: ShownSegment, configs: list[JSON]) -> None:
         said = one.segment
-        whole = Segment(
-            said.day, said.target, said.location, said.plan, said.gaps, one.rows, said.supplement, said.surplus
-        )
+        whole = replace(said, rows=one.rows)
         place = f"{entry.day}, {said.target} from {said.location}"
         try:
             check_order(whole)

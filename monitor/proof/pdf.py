@@ -6,11 +6,12 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from monitor.proof.bundle import MAGIC
+from monitor.proof.bundle import MAGIC, inflated_limit
 from monitor.proof.cms import CmsError, SignedData, open_signed
 from monitor.proof.der import read
 
-_LIMIT = 1 << 30
+_TRIED = 100
+"""How many attachments are inflated in search of the bundle."""
 
 
 class PdfError(ValueError):
@@ -32,7 +33,7 @@ def bundle_of(pdf: bytes) -> bytes:
     A stream cannot stand inside another one, so the attachment's stands in the open, with ``/EmbeddedFile`` in its
     dictionary; it is found without reading the rest of the file.
     """
-    found = []
+    found, tried, view = [], 0, memoryview(pdf)
     for match in re.finditer(rb"/Type\s*/EmbeddedFile\b", pdf):
         start = pdf.find(b"stream", match.end())
         if start < 0:
@@ -45,8 +46,11 @@ def bundle_of(pdf: bytes) -> bytes:
             if length:
                 found.append(pdf[at : at + int(length[1])])
             continue
+        tried += 1
+        if tried > _TRIED:
+            break
         try:
-            data = zlib.decompressobj().decompress(pdf[at:], _LIMIT)
+            data = zlib.decompressobj().decompress(view[at:], inflated_limit(len(pdf)))
         except zlib.error:
             continue
         if data.startswith(MAGIC):

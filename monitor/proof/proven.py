@@ -80,6 +80,7 @@ class Proven:
     evaluation: JSON
     inputs: JSON
     statement: JSON
+    """The dress of the pages and the digest of their words; None where there are none."""
     before: JSON
     entries: list[Entry]
     secrets: dict[str, bytes]
@@ -149,8 +150,8 @@ def read_proven(container: Container) -> Proven:
     found = Proven(
         container=container,
         about=about,
-        evaluation=read_json(members, "evaluation.json"),
-        inputs=read_json(members, "inputs.json"),
+        evaluation=read_json(members, "evaluation.json.z"),
+        inputs=read_json(members, "inputs.json.z"),
         statement=read_json(members, "statement.json") if "statement.json" in members else None,
         before=ledger["before"],
         entries=entries,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from monitor.proof import merkle
 from monitor.proof.canonical import JSON, canonical, parse_canonical
 
 DAY_MS = 86_400_000
@@ -43,7 +45,8 @@ class Row(NamedTuple):
     code: int | None = None
     detail: str | None = None
     evidence: str | None = None
-    """SHA-256, in lower-case hex, of the probe's transcript; None where none was kept."""
+    """SHA-256, in lower-case hex, of the probe's transcript; None where none was kept. The segment's header has the
+    root of a tree of them: they are too many to be shown themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,14 @@ class Rows:
     def lines(self) -> list[str]:
         """Each observation as its canonical line, with the newline."""
         tails = [_tail(kind) for kind in self.kinds]
-        lines = [f"[{a},{d}{tails[k]}" for a, d, k in zip(self.at, self.duration_ms, self.kind, strict=True)]
-        for index, digest in self.evidence.items():
-            lines[index] = lines[index].removesuffix("null]\n") + f'"{digest}"]\n'
-        return lines
+        return [f"[{a},{d}{tails[k]}" for a, d, k in zip(self.at, self.duration_ms, self.kind, strict=True)]
+
+    def transcripts(self) -> tuple[int, str] | None:
+        """How many observations have a transcript, and the root, in hex, of the tree of ``transcript_leaf``."""
+        if not self.evidence:
+            return None
+        leaves = [transcript_leaf(self.at[index], digest) for index, digest in sorted(self.evidence.items())]
+        return len(leaves), merkle.root(leaves).hex()
 
     def scheduled(self) -> int:
         """How many of them were on the target's interval."""
@@ -123,10 +130,15 @@ class Rows:
         return sum(on_interval[kind] for kind in self.kind)
 
 
+def transcript_leaf(at: int, digest: str) -> bytes:
+    """The leaf hash of one transcript: of the canonical ``[at, digest]``."""
+    return merkle.leaf_hash(canonical([at, digest]))
+
+
 def _tail(kind: Kind) -> str:
     code = "null" if kind.code is None else str(kind.code)
     detail = "null" if kind.detail is None else json.dumps(kind.detail, ensure_ascii=False)
-    return f",{int(kind.scheduled)},{json.dumps(kind.outcome)},{code},{detail},null]\n"
+    return f",{int(kind.scheduled)},{json.dumps(kind.outcome)},{code},{detail}]\n"
 
 
 class Span(NamedTuple):
@@ -173,12 +185,15 @@ class Segment:
     supplement: bool = False
     surplus: int = 0
     """Scheduled observations beyond the expected slots; more than 0 only after a fault of the monitor's clock."""
+    transcripts: tuple[int, str] | None = None
+    """``Rows.transcripts`` as a header said it; None: what the observations themselves have."""
 
     def header(self) -> bytes:
         """The first line of the content, without its newline."""
         return canonical(
             {
                 "day": self.day,
+                "evidence": None if (kept := self.transcripts or self.rows.transcripts()) is None else list(kept),
                 "expected": self.expected(),
                 "gaps": [list(gap) for gap in self.gaps],
                 "kind": "supplement" if self.supplement else "segment",
@@ -241,10 +256,20 @@ def parse_header(line: bytes) -> tuple[Segment, int, JSON]:
             rows=Rows(),
             supplement={"segment": False, "supplement": True}[data["kind"]],
             surplus=int(data["surplus"]),
+            transcripts=_transcripts(data["evidence"]),
         )
         return segment, int(data["rows"]), data
     except (KeyError, TypeError, ValueError) as error:
         raise SegmentError(f"a segment's header that is malformed: {error!r}") from error
+
+
+def _transcripts(said: JSON) -> tuple[int, str] | None:
+    if said is None:
+        return None
+    count, root = said
+    if type(count) is not int or count < 1 or not re.fullmatch("[0-9a-f]{64}", root):
+        raise SegmentError("a count and a root of transcripts that cannot be")
+    return count, root
 
 
 def day_plan(day_start: int, spans: Iterable[Span]) -> tuple[Span, ...]:

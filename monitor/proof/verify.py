@@ -42,9 +42,11 @@ class Recomputed:
     answer: JSON
     """As arithmetic §9."""
     inputs: JSON = None
-    """The events as folded anew from the ledger's, in the form of inputs.json; None: not folded."""
+    """The events as folded anew from the ledger's, in the form of inputs.json.z; None: not folded."""
     statement: JSON = None
-    """What the statement must print; None: not made anew."""
+    """The dress of the statement and the digest of what it must print; None: not made anew."""
+    program: str = ""
+    """What made the words anew. Other programs, and other versions of the same, may word the same facts otherwise."""
 
 
 Recompute = Callable[[Proven], Recomputed]
@@ -198,17 +200,23 @@ class _Verification:
             return
         made = self.recompute(proven)
         for name, anew, told in (
-            ("inputs.json", made.inputs, proven.inputs),
-            ("evaluation.json", made.answer, proven.evaluation),
+            ("inputs.json.z", made.inputs, proven.inputs),
+            ("evaluation.json.z", made.answer, proven.evaluation),
             ("statement.json", made.statement, proven.statement),
         ):
             if anew is None:
                 continue
             if (where := difference(anew, told)) is not None:
-                what = "Counted anew, the evaluation is another one."
-                if name == "inputs.json":
-                    what = "The events that the evaluation was given are not those of the ledger."
-                self.say("evaluation", BAD, what, f"{name}: {where}")
+                if name == "statement.json" and (other := str(told.get("program"))) != made.program:
+                    self.say(
+                        "evaluation",
+                        BUT,
+                        f"Whether the pages say what the evaluation says was not checked: they were worded by {other}, "
+                        f"and {made.program} words them otherwise. The same version checks it.",
+                        name,
+                    )
+                    continue
+                self.say("evaluation", BAD, _OTHER[name], f"{name}: {where}")
                 return
         services = len(proven.evaluation["services"])
         many = "one service gives" if services == 1 else f"{services} services give"
@@ -235,6 +243,13 @@ class _Verification:
         self.say(
             "statement", GOOD, f"The pages are signed, every byte, by the certificate that the bundle names: {subject}."
         )
+
+
+_OTHER = {
+    "inputs.json.z": "The events that the evaluation was given are not those of the ledger.",
+    "evaluation.json.z": "Counted anew, the evaluation is another one.",
+    "statement.json": "The pages do not say what the evaluation says.",
+}
 
 
 def difference(ours: JSON, theirs: JSON, path: str = "") -> str | None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from monitor.proof.bundle import read_json
-from monitor.proof.canonical import JSON
+from monitor.proof.canonical import JSON, canonical, sha256
 from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven, ShownSegment
 from monitor.proof.segment import UNACCOUNTED, Rows, Span
 from monitor.sla.evaluation import Evaluation, Outage
 from monitor.sla.values import TargetSpec
-from monitor.statement.content import content, margin_ms
+from monitor.statement.content import Content, content, margin_ms
 from monitor.statement.facts import (
     Balance,
     ClockFacts,
@@ -37,9 +37,14 @@ class Dress(NamedTuple):
     file: str
 
 
-def statement(proven: Proven, judged: Evaluation, dress: Dress) -> JSON:
-    """The bundle's ``statement.json``: the dress and every word of the pages."""
-    return {**dress._asdict(), "pages": content(facts_of(proven, judged, dress), dress.language)}
+def words_of(proven: Proven, judged: Evaluation, dress: Dress) -> Content:
+    """Every word and figure of the pages."""
+    return content(facts_of(proven, judged, dress), dress.language)
+
+
+def statement(dress: Dress, words: Content) -> JSON:
+    """The bundle's ``statement.json``: the dress and the digest of the words, which the bundle itself gives anew."""
+    return {**dress._asdict(), "words": sha256(canonical(words)).hex()}
 
 
 def dress_of(told: Mapping[str, Any]) -> Dress:

@@ -34,18 +34,19 @@ from monitor.proof.ledger import COMMON, LogState, day_name, day_start, group_se
 from monitor.proof.proven import Proven, read_proven
 from monitor.proof.segment import DAY_MS
 from monitor.proving.inputs import events_of, inputs_of
-from monitor.proving.pages import Dress, statement
+from monitor.proving.pages import Dress, statement, words_of
 from monitor.recount import evaluation_of, terms_of
 from monitor.sealing.packing import unpack_events, unpack_groups
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.period import Period, resolve
+from monitor.statement.content import Content
 from monitor.statement.render import render
 from monitor.statement.sign import PageIdentity, sign_pages
 from monitor.store.ledger import LedgerEntry
 from monitor.store.proofs import ProofRecord
 from monitor.store.sqlite import SqliteStore
 from monitor.times import iso
-from monitor.version import version
+from monitor.version import program
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class Wanted:
     why: str = ""
     """With a revision: why it is made."""
     tsa: str | None = None
+    heartbeats: bool = False
+    """Whether the bundle opens the heartbeats: each costs a hash for every doubling of the contracts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +114,15 @@ class Prover:
             language=wanted.language,
             customer=wanted.customer,
             signer=self._identity.name,
-            program=f"slaproof {version()}",
+            program=program(),
             file=f"{name}.pdf",
         )
         # The words are made from the bundle as a reader has it, so that a reader can make them anew.
         bare.about |= {"revision": given.revision, "amends": amends_json(given.amends)}
-        told = statement(bare, judged, dress)
-        bundle = build_bundle(replace(given, statement=told), self._keys.signer, packed)
-        pages = self._pages(told, given.made_at, bundle, f"{name}.slaproof")
-        signed = sign_pages(pages, self._identity, reason=str(told["pages"]["title"]), tsa=wanted.tsa)
+        words = words_of(bare, judged, dress)
+        bundle = build_bundle(replace(given, statement=statement(dress, words)), self._keys.signer, packed)
+        pages = self._pages(words, given.made_at, bundle, f"{name}.slaproof")
+        signed = sign_pages(pages, self._identity, reason=str(words["title"]), tsa=wanted.tsa)
         return Made(
             pdf=signed,
             bundle=bundle,
@@ -132,9 +135,8 @@ class Prover:
         )
 
     @staticmethod
-    def _pages(told: JSON, made_at: int, bundle: bytes, name: str) -> bytes:
-        pages = {**told["pages"]}
-        pages["seal"] = {**pages["seal"], "evidence": sha256(bundle).hex()}
+    def _pages(words: Content, made_at: int, bundle: bytes, name: str) -> bytes:
+        pages = {**words, "seal": {**words["seal"], "evidence": sha256(bundle).hex()}}
         return render(pages, made_at=made_at, evidence=bundle, evidence_name=name)
 
     # --- from the ledger --------------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ class Prover:
     def _input(
         self, wanted: Wanted, entries: Sequence[LedgerEntry], now: int, packed: PackedSeries
     ) -> tuple[BundleInput, Evaluation, str, Proven]:
-        sealed = [self._sealed(entry, wanted.contract) for entry in entries]
+        sealed = [self._sealed(entry, wanted) for entry in entries]
         days = [entry.day for entry in entries if entry.kind == "day"]
         config = self._config(sealed, wanted)
         terms = terms_of(parse_canonical(config))
@@ -217,15 +219,16 @@ class Prover:
         told = canonical({"answer": given.evaluation, "config": sha256(config).hex(), "inputs": given.inputs})
         return given, judged, sha256(told).hex(), bare
 
-    def _sealed(self, entry: LedgerEntry, contract: str) -> SealedEntry:
-        beats = self._store.ledger.heartbeats(entry.day) if entry.kind == "day" else []
+    def _sealed(self, entry: LedgerEntry, wanted: Wanted) -> SealedEntry:
+        opened = entry.kind == "day" and (wanted.heartbeats or not parse_canonical(entry.entry)["heartbeats"][0])
+        beats = self._store.ledger.heartbeats(entry.day) if opened else []
         return SealedEntry(
             entry=entry.entry,
             note=entry.note,
             leaves=entry.leaves,
-            shown=self._shown(entry, contract),
+            shown=self._shown(entry, wanted.contract),
             heartbeats=tuple(SealedHeartbeat(entry=beat.entry, leaves=beat.leaves, first=beat.first) for beat in beats)
-            if entry.kind == "day"
+            if opened
             else None,
         )
 
@@ -262,7 +265,7 @@ class Prover:
         """What differs from the revision before, in sentences; as far as its file still stands where it was kept."""
         try:
             members = read_container(pdf.bundle_of(Path(last.path).read_bytes())).members
-            before, inputs = read_json(members, "evaluation.json"), read_json(members, "inputs.json")
+            before, inputs = read_json(members, "evaluation.json.z"), read_json(members, "inputs.json.z")
         except (OSError, ValueError) as error:
             log.warning("revision %d cannot be compared with: %s", last.revision, error)
             return ()

@@ -19,7 +19,7 @@ from monitor.notify.senders import Attachment, MailSender, NotTaken
 from monitor.notify.text import Text
 from monitor.proof.ledger import day_name, day_start
 from monitor.proof.segment import DAY_MS
-from monitor.proving.prover import CannotProve, Wanted
+from monitor.proving.prover import CannotProve
 from monitor.proving.settings import Witness
 from monitor.proving.workshop import Workshop
 from monitor.sealing.sealer import Sealer
@@ -138,23 +138,15 @@ class Rounds:
             for language in settings.languages:
                 there = await store.run(store.proofs.latest, name, period.name, language)
                 if there is None and await self._seen(name, period):
-                    await self.workshop.prove(store, self._context.clock, self._wanted(name, period.name, language))
+                    await self.workshop.prove(
+                        store, self._context.clock, self.workshop.wanted(name, period.name, language)
+                    )
 
     async def _seen(self, contract: str, period: Period) -> bool:
         """Whether anything of the contract was probed in the period."""
         names = [target.name for target in self._context.config.targets_of(contract)]
         store = self._context.store
         return bool(names) and bool(await store.run(store.reader.counts, period.start, period.end, targets=names))
-
-    def _wanted(self, contract: str, period: str, language: str) -> Wanted:
-        settings = self.workshop.settings
-        return Wanted(
-            contract=contract,
-            period=period,
-            language=language,
-            customer=settings.customer,
-            tsa=settings.timestamps.url if settings.timestamps else None,
-        )
 
     # --- mail -------------------------------------------------------------------------------------------------------
 

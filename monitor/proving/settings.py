@@ -63,6 +63,11 @@ class ProofSettings(Section):
     key_credential: str | None = Field(default=None, description="the private key as a systemd credential")
     seal_after: Duration = Field(default=180_000, description="how long after a day's end it is sealed")
     heartbeat: Duration = Field(default=3_600_000, description="how often the day so far is signed; 0s: never")
+    show_heartbeats: Literal["yes", "no"] = Field(
+        default="no",
+        description="show in bundles that each heartbeat was a beginning of its day, for readers who keep heartbeats; "
+        "adds some 40 bytes a heartbeat, more with many contracts",
+    )
     settle: Duration = Field(default=93_600_000, description="how long after a period's end it is proved")
     folder: str | None = Field(
         default=None, description="where statements are kept; default: proofs, beside the database"

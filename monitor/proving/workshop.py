@@ -74,6 +74,19 @@ class Workshop:
         certificate = x509.load_pem_x509_certificate(own.certificate.read_bytes())
         return PageIdentity(certificate=certificate, chain=chain, key=key)
 
+    def wanted(self, contract: str, period: str, language: str, *, why: str = "") -> Wanted:
+        """A statement, dressed as the settings say."""
+        settings = self.settings
+        return Wanted(
+            contract=contract,
+            period=period,
+            language=language,
+            customer=settings.customer,
+            why=why,
+            tsa=settings.timestamps.url if settings.timestamps else None,
+            heartbeats=settings.show_heartbeats == "yes",
+        )
+
     async def prove(self, store: SqliteStore, clock: Clock, wanted: Wanted) -> tuple[ProofRecord, Made | None]:
         """Makes a proof, keeps its file and its record; None where the one before says the same.
 

@@ -53,7 +53,8 @@ def unpack_events(packed: Iterable[bytes]) -> tuple[bytes, ...]:
 def _pack_segment(segment: Segment) -> bytes:
     step = segment.plan[0].interval_ms if segment.plan else 60_000
     packed = pack(segment.rows, step)
-    heads = canonical({"header": parse_canonical(segment.header()), "rows": packed.head})
+    evidence = [[index, digest] for index, digest in sorted(segment.rows.evidence.items())]
+    heads = canonical({"evidence": evidence, "header": parse_canonical(segment.header()), "rows": packed.head})
     return zlib.compress(heads) + packed.data
 
 
@@ -61,4 +62,5 @@ def _unpack_segment(data: bytes) -> Segment:
     inflating = zlib.decompressobj()
     heads = parse_canonical(inflating.decompress(data))
     segment, _, _ = parse_header(canonical(heads["header"]))
-    return replace(segment, rows=unpack(Packed(heads["rows"], inflating.unused_data)))
+    rows = unpack(Packed(heads["rows"], inflating.unused_data))
+    return replace(segment, rows=replace(rows, evidence=dict(map(tuple, heads["evidence"]))))

@@ -278,15 +278,16 @@ const unbase64 = (value) => {
   return out;
 };
 
-async function inflate(data, lenient = false) { // a zlib stream (RFC 1950) with nothing after it
+async function inflate(data, limit, lenient = false) { // a zlib stream (RFC 1950) of at most so many bytes
   const stream = new DecompressionStream("deflate"), writer = stream.writable.getWriter(), chunks = [];
+  let size = 0;
   const written = writer.write(data).then(() => writer.close());
   written.catch(() => {});
   try {
-    for (const reader = stream.readable.getReader(); ;) { const { done, value } = await reader.read(); if (done) break; chunks.push(value); }
+    for (const reader = stream.readable.getReader(); ;) { const { done, value } = await reader.read(); if (done) break; chunks.push(value); size += value.length; if (size > limit) { reader.cancel().catch(() => {}); throw new Fault("zlib"); } }
     await written;
-  } catch (error) { if (!lenient || !chunks.length) throw new Fault("zlib"); }
-  const out = new Uint8Array(chunks.reduce((sum, one) => sum + one.length, 0));
+  } catch { if (!lenient || !chunks.length || size > limit) throw new Fault("zlib"); }
+  const out = new Uint8Array(size);
   let at = 0;
   for (const one of chunks) { out.set(one, at); at += one.length; }
   return out;

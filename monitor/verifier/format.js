@@ -1,7 +1,7 @@
 // Verifying a bundle, written from docs/proof-format.md; the steps are those of its §8.
 "use strict";
 
-const DAY = 86400000, COMMON = "", FORMAT = "slaproof bundle 1";
+const DAY = 86400000, COMMON = "", FORMAT = "slaproof bundle 1", ROOM = 1 << 20;
 const dayStart = (day) => {
   const at = Date.parse(`${day}T00:00:00.000Z`);
   if (dayName(at) !== day) throw new Fault("malformed", day);
@@ -147,13 +147,14 @@ function readContainer(data) {
     if (hex(sha256(members.get(name))) !== digest) wrong.push(name);
     start += Number(size);
   }
-  return { origin, body, line, members, wrong, trailing: data.length - start };
+  const size = [...members.values()].reduce((sum, one) => sum + one.length, 0);
+  return { origin, body, line, members, wrong, trailing: data.length - start, size };
 }
 
 async function member(container, name) {
   if (!container.members.has(name)) throw new Fault("no_member", name);
   const data = container.members.get(name);
-  try { return name.endsWith(".z") ? await inflate(data) : data; } catch { throw new Fault("member", name); }
+  try { return name.endsWith(".z") ? await inflate(data, ROOM + 100 * container.size) : data; } catch { throw new Fault("member", name); }
 }
 async function jsonOf(container, name) {
   const data = await member(container, name);
@@ -167,27 +168,36 @@ async function linesOf(container, name) {
 
 async function readSeries(container) {
   const heads = await jsonOf(container, "series.json.z"), found = new Map();
+  if (!(heads.reduce((sum, head) => sum + Math.abs(head.rows), 0) <= ROOM + 10 * container.size)) throw new Fault("member", "series.json.z");
   for (const [number, head] of heads.entries()) {
     const name = `rows/${String(number).padStart(5, "0")}.z`, data = await member(container, name), n = head.rows;
-    if (data.length !== n * head.widths.reduce((a, b) => a + b, 0)) throw new Fault("member", name);
-    let at = 0;
-    const columns = head.widths.map((width) => {
-      const column = new Float64Array(n);
-      for (let plane = 0, scale = 1; plane < width; plane++, scale *= 256) {
-        for (let i = 0; i < n; i++) column[i] += data[at + i] * scale;
-        at += n;
+    let taken = 0, next = 0;
+    const take = (count) => { // the next column
+      const [base, parts] = head.columns[next++], column = new Float64Array(count).fill(base);
+      let scale = 1;
+      for (const bits of parts) {
+        if (![1, 2, 4, 8].includes(bits)) throw new Fault("member", name);
+        const each = 8 / bits, size = Math.ceil(count / each), mask = (1 << bits) - 1;
+        if (taken + size > data.length) throw new Fault("member", name);
+        for (let i = 0; i < count; i++) column[i] += (data[taken + Math.floor(i / each)] >> (i % each) * bits & mask) * scale;
+        taken += size;
+        scale *= 1 << bits;
       }
       return column;
-    });
-    const [steps, late, durations, kind] = columns, instants = new Float64Array(n), lines = new Array(n);
-    const tails = head.kinds.map((one) => `${JSON.stringify([...one, null]).slice(1)}\n`), evidence = new Map(head.evidence);
-    let slot = head.first - 1;
+    };
+    const signed = (z) => (z % 2 ? -(z + 1) / 2 : z / 2);
+    const kind = take(n), lone = kind.reduce((sum, one) => sum + (head.kinds[one][0] ? 0 : 1), 0);
+    const steps = take(n - lone), late = take(n - lone), rest = take(lone), durations = take(n), instants = new Float64Array(n), lines = new Array(n);
+    if (taken !== data.length || next !== head.columns.length) throw new Fault("member", name);
+    const tails = head.kinds.map((one) => `${JSON.stringify(one).slice(1)}\n`);
+    let slot = head.first - 1, at = head.first * head.step + head.phase, on = 0, off = 0;
     for (let i = 0; i < n; i++) {
-      slot += 1 + (steps[i] % 2 ? -(steps[i] + 1) / 2 : steps[i] / 2);
-      instants[i] = slot * head.step + head.phase + late[i];
-      const tail = evidence.has(i) ? `${JSON.stringify([...head.kinds[kind[i]], evidence.get(i)]).slice(1)}\n` : tails[kind[i]];
-      if (tail === undefined) throw new Fault("member", name);
-      lines[i] = `[${instants[i]},${durations[i]},${tail}`;
+      if (head.kinds[kind[i]][0]) {
+        slot += 1 + signed(steps[on]);
+        at = slot * head.step + head.phase + late[on++];
+      } else at += signed(rest[off++]);
+      instants[i] = at;
+      lines[i] = `[${at},${durations[i]},${tails[kind[i]]}`;
     }
     const key = JSON.stringify([head.target, head.location]);
     if (found.has(key)) throw new Fault("member", "series.json.z");
@@ -265,8 +275,8 @@ class Verification {
   async read() {
     const { container } = this;
     this.about = await jsonOf(container, "about.json");
-    this.told_evaluation = await jsonOf(container, "evaluation.json");
-    this.inputs = await jsonOf(container, "inputs.json");
+    this.told_evaluation = await jsonOf(container, "evaluation.json.z");
+    this.inputs = await jsonOf(container, "inputs.json.z");
     this.statement = container.members.has("statement.json") ? await jsonOf(container, "statement.json") : null;
     this.facts = { ...this.facts, contract: this.about.contract, period: this.about.period, revision: this.about.revision, amends: this.about.amends, made: this.about.made };
     const ledger = await jsonOf(container, "ledger.json.z");
@@ -520,27 +530,27 @@ class Verification {
 
   evaluation() {
     const told = this.told_evaluation, { about } = this;
-    for (const name of ["contract", "period"]) if (canonical(told[name]) !== canonical(about[name])) throw new Fault("month", `evaluation.json: ${name}`);
+    for (const name of ["contract", "period"]) if (canonical(told[name]) !== canonical(about[name])) throw new Fault("month", `evaluation.json.z: ${name}`);
     if (about.origin !== this.container.origin) throw new Fault("month", "about.json: origin");
     if (!this.config || !this.config.terms) return;
     const { config } = this, [start, end] = periodBounds(config.terms, config, about.period.name), to = instant(about.period.to);
     if (start !== instant(about.period.start) || end !== instant(about.period.end) || to > end || (to === end) !== about.period.complete) throw new Fault("month", "about.json: period");
     const folded = foldEvents([...this.past, ...this.entries.flatMap((one) => [...one.groups.values()].flatMap((group) => group.events))].map((one) => JSON.parse(one)), about.contract);
     for (const kind of ["maintenance", "exclusions", "reports"]) {
-      if (canonical(folded[kind].map(plainEvent)) !== canonical((this.inputs[kind] || []).map(plainEvent))) { this.bad("evaluation", "inputs", `inputs.json: ${kind}`); return; }
+      if (canonical(folded[kind].map(plainEvent)) !== canonical((this.inputs[kind] || []).map(plainEvent))) { this.bad("evaluation", "inputs", `inputs.json.z: ${kind}`); return; }
     }
     const series = [...this.series.values()].map((one) => ({ target: one.target, location: one.location, observations: tidy(one.instants, one.kind, one.kinds) }));
     this.services = evaluateServices(config, this.inputs, series, start, to);
     const keys = ["target", "unit", "availability", "worst_case", "coverage", "counted", "out_of", "unknown", "excluded_ms", "verdict"];
     for (const one of this.services) {
       const theirs = told.services.find((other) => other.service === one.service);
-      if (!theirs) { this.bad("evaluation", "service_missing", `evaluation.json: ${one.service}`); continue; }
-      for (const key of keys) if (theirs[key] !== one[key]) this.bad("evaluation", "differs", `evaluation.json: ${one.service}.${key}`, { told: theirs[key], counted: one[key] });
+      if (!theirs) { this.bad("evaluation", "service_missing", `evaluation.json.z: ${one.service}`); continue; }
+      for (const key of keys) if (theirs[key] !== one[key]) this.bad("evaluation", "differs", `evaluation.json.z: ${one.service}.${key}`, { told: theirs[key], counted: one[key] });
       const outages = (list) => canonical(list.map((o) => [o.start, o.end, o.counted_ms, o.outcome]));
       const ours = one.outages.map((o) => ({ ...o, start: new Date(o.start).toISOString(), end: new Date(o.end).toISOString() }));
-      if (outages(ours) !== outages(theirs.outages)) this.bad("evaluation", "outages", `evaluation.json: ${one.service}.outages`);
+      if (outages(ours) !== outages(theirs.outages)) this.bad("evaluation", "outages", `evaluation.json.z: ${one.service}.outages`);
     }
-    if (told.services.length !== this.services.length) this.bad("evaluation", "service_missing", "evaluation.json: services");
+    if (told.services.length !== this.services.length) this.bad("evaluation", "service_missing", "evaluation.json.z: services");
     if (this.fine("evaluation")) this.say("evaluation", "good", "evaluation", { services: this.services.length });
   }
 
@@ -632,7 +642,7 @@ async function bundleOf(pdf) {
       continue;
     }
     let data;
-    try { data = await inflate(pdf.subarray(at, all.indexOf("endstream", at)), true); } catch { continue; }
+    try { data = await inflate(pdf.subarray(at, all.indexOf("endstream", at)), ROOM + 100 * pdf.length, true); } catch { continue; }
     if (latin(data.subarray(0, FORMAT.length)) === FORMAT) found.push(data);
   }
   if (found.length !== 1) throw new Fault("pdf_no_bundle", "PDF");

@@ -114,6 +114,27 @@ async def test_the_proof_says_what_the_judgement_says(bench: Bench) -> None:
     assert any(service.outages for service in made.evaluation.services), "a month without outages would prove little"
 
 
+async def test_pages_that_say_something_else_show(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that the evidence does not give are refused; those of another version are said to be unchecked."""
+    from monitor import recount as recounting
+    from monitor.proving import prover
+
+    one = await bench.prove()
+    monkeypatch.setattr(prover, "program", lambda: "slaproof 0.0.1")
+    two = await bench.prove()
+    assert isinstance(one, Made)
+    assert isinstance(two, Made)
+    assert bench.check(two.bundle).status == "VALID BUT", "other versions may well use the same words"
+    told = recounting.words_of
+    monkeypatch.setattr(recounting, "words_of", lambda *given: {**told(*given), "heading": "another"})
+    verdict = bench.check(one.bundle)
+    assert verdict.status == "INVALID"
+    assert any("statement.json: words" in place for place in verdict.places())
+    steps = [(step.state, step.text) for step in bench.check(two.bundle).steps if step.name == "evaluation"]
+    assert [state for state, _ in steps] == ["but", "good"]
+    assert "worded by slaproof 0.0.1" in steps[0][1]
+
+
 async def test_the_same_ledger_makes_the_same_proof(bench: Bench) -> None:
     """Bundle and pages are the same to the byte before the signature."""
     one, two = await bench.prove(), await bench.prove()
@@ -220,12 +241,17 @@ async def test_heartbeats_through_the_day_agree_with_its_seal(tmp_path: Path) ->
     assert beats > 60
     secret = await store.ledger.secret(b"n" * 32)
     prover = Prover(store, keys, own_identity(b"s" * 32, "E", START), secret)
-    made = await asyncio.to_thread(prover.prove, WANTED, clock.now_ms())
+    known = Known(keys=(keys.signer.key,))
+    found = {}
+    for shown in (True, False):
+        made = await asyncio.to_thread(prover.prove, replace(WANTED, heartbeats=shown), clock.now_ms())
+        assert isinstance(made, Made)
+        verdict = verify(made.bundle, known, recount)
+        assert verdict.status == "VALID BUT"
+        found[shown] = [(s.state, s.text) for s in verdict.steps if s.name == "heartbeats"]
     store.close()
-    assert isinstance(made, Made)
-    verdict = verify(made.bundle, Known(keys=(keys.signer.key,)), recount)
-    assert [s.state for s in verdict.steps if s.name == "heartbeats"] == ["good"]
-    assert verdict.status == "VALID BUT"
+    assert [state for state, _ in found[True]] == ["good"]
+    assert [(state, "not opened here" in text) for state, text in found[False]] == [("note", True)]
 
 
 async def test_other_programs_read_the_statement(bench: Bench) -> None:
