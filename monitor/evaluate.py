@@ -10,7 +10,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import IO, cast
 
@@ -28,6 +28,9 @@ COLUMNS = ("at", "target", "location", "scheduled", "outcome", "duration_ms")
 
 _TRUTH = {"true": True, "false": False}
 _MOST_PROBLEMS = 20
+_MOST_RESTS = 50_000
+"""So many ends of times (milliseconds and offset) are remembered: with microseconds there are a million of them."""
+_NOT_UTF8 = "is not UTF-8: save the file as UTF-8"
 _STEP = 65_536
 
 Progress = Callable[[int], None]
@@ -52,6 +55,7 @@ class _Rows:
         self.problems: list[Problem] = []
         self._wanted = wanted
         self._into = into
+        # A time in three parts, by their bytes: 2026-10-01T00 | :00:00 | .000Z, with the comma after it.
         self._hours: dict[bytes, int] = {}
         self._seconds: dict[bytes, int] = {}
         self._rests: dict[bytes, int] = {}
@@ -88,18 +92,18 @@ class _Rows:
         return series.at.append, series.code.append, code | (SCHEDULED if on_time else 0)
 
     def instant(self, text: str) -> int:
-        """Give a row's time. Raises _Trouble."""
+        """Give a row's time, and remember its parts for the quick way. Raises _Trouble."""
         try:
             at = parse_instant(text)
         except ValueError as error:
             raise _Trouble(f"bad time: {error}") from None
-        if len(text) in (20, 24) and text[13] == ":" and text[-1] == "Z":
-            seconds = parse_instant(f"1970-01-01T00{text[13:19]}Z")
-            rest = at % 1000
-            self._hours[text[:13].encode()] = at - seconds - rest
-            self._seconds[text[13:19].encode()] = seconds
-            if len(text) == 24:
-                self._rests[text[19:].encode() + b","] = rest
+        hour = parse_instant(text[:13] + ":00:00Z")
+        second = parse_instant(f"1970-01-01T00{text[13:19]}Z")
+        self._hours[text[:13].encode()] = hour
+        self._seconds[text[13:19].encode()] = second
+        if len(self._rests) < _MOST_RESTS:
+            # What is left are the milliseconds less the offset.
+            self._rests[text[19:].encode() + b","] = at - hour - second
         return at
 
     def duration(self, text: str) -> None:
@@ -111,82 +115,93 @@ class _Rows:
         """Take lines of the usual columns in the usual order. Raises Problems, and _Quoted where there are quotes."""
         sinks: dict[bytes, _Sink | None] = {}
         hours, seconds, rests = self._hours, self._seconds, self._rests
-        number, line = 1, b"\n"
+        cut = 25  # where the time ends in most lines, with its comma: 2026-10-01T00:00:00.000Z,
         for number, line in enumerate(lines, 2):
-            middle, _, duration = line[25:].rpartition(b",")
+            if not number % _STEP:
+                tell()
+            middle, _, duration = line[cut:].rpartition(b",")
             try:
-                # A time like 2026-10-01T00:00:00.000Z with its comma. KeyError: another time, or a new kind of row.
+                # KeyError: another kind of time, a new kind of row, or a duration to be looked at.
                 sink = sinks[middle]
                 if sink is None:
                     continue
-                when = hours[line[:13]] + seconds[line[13:19]] + rests[line[19:25]]
-                if not duration[:-1].isdigit() and not (duration[:-2].isdigit() and duration.endswith(b"\r\n")):
+                when = hours[line[:13]] + seconds[line[13:19]] + rests[line[19:cut]]
+                if not duration.rstrip().isdigit():
                     raise KeyError
             except KeyError:
-                self._slowly(number, line, sinks)
+                cut = self._slowly(number, line, sinks) or cut
                 continue
             sink[0](when)
             sink[1](sink[2])
-            if not number % _STEP:
-                tell()
-        if not line.endswith(b"\n"):
-            # The last line's last digit was taken for its end.
-            try:
-                self.duration(line.rpartition(b",")[2].decode())
-            except _Trouble as trouble:
-                self.complain(number, str(trouble))
 
-    def _slowly(self, number: int, line: bytes, sinks: dict[bytes, _Sink | None]) -> None:
-        """Take one line by its commas, and remember its parts for the quick way."""
-        if line[19:21] == b"Z,":
-            # Times without a fraction are common: once more quickly, with their shorter places.
-            middle, _, last = line[21:].rpartition(b",")
-            sink = sinks.get(middle)
-            hour, second = self._hours.get(line[:13]), self._seconds.get(line[13:19])
-            if sink is not None and hour is not None and second is not None and last.rstrip().isdigit():
-                sink[0](hour + second)
-                sink[1](sink[2])
-                return
+    def _slowly(self, number: int, line: bytes, sinks: dict[bytes, _Sink | None]) -> int:
+        """Take one line by its commas, and remember its parts for the quick way; give where its time ends."""
         if not line.strip():
-            return
+            return 0
         if b'"' in line:
             raise _Quoted
-        fields = line.decode().rstrip("\r\n").split(",")
+        try:
+            fields = line.decode().rstrip("\r\n").split(",")
+        except UnicodeDecodeError:
+            self.complain(number, _NOT_UTF8)
+            return 0
         if len(fields) != len(COLUMNS):
             self.complain(number, f"has {len(fields)} columns and not {len(COLUMNS)}: {','.join(COLUMNS)}")
-            return
+            return 0
         at, target, location, scheduled, outcome, duration = fields
         try:
             sink = sinks[",".join(fields[1:5]).encode()] = self.sink(target, location, scheduled, outcome)
             if sink is None:
-                return
+                return len(at) + 1
             when = self.instant(at)
             self.duration(duration)
         except _Trouble as trouble:
             self.complain(number, str(trouble))
-            return
+            return 0
         sink[0](when)
         sink[1](sink[2])
+        return len(at) + 1
 
-    def general(self, reader: Iterator[list[str]], line: Callable[[], int], header: list[str]) -> None:
-        """Take rows of any order of columns, quoted or not. Raises Problems."""
+    def general(self, lines: Iterable[bytes], header: list[str], tell: Callable[[], None]) -> None:
+        """Take rows of any order of columns, quoted or not. Raises Problems, and csv.Error."""
         places = [header.index(column) for column in COLUMNS]
         width = len(header)
-        for row in reader:
-            if not row:
-                continue
+        hours, seconds, rests = self._hours, self._seconds, self._rests
+        sinks: dict[tuple[str, str, str, str], _Sink | None] = {}
+        reader = csv.reader(line.decode() for line in lines)
+        while True:
+            # The first line was the header; a row may take several lines.
+            number = reader.line_num + 2
+            try:
+                row = next(reader, None)
+            except UnicodeDecodeError:
+                # The rows after it cannot be told apart any more.
+                self.complain(number, _NOT_UTF8)
+                return
+            if row is None:
+                return
+            if not number % _STEP:
+                tell()
             if len(row) != width:
-                self.complain(line(), f"has {len(row)} columns and the first line {width}")
+                if any(field.strip() for field in row):
+                    self.complain(number, f"has {len(row)} columns and the first line {width}")
                 continue
             at, target, location, scheduled, outcome, duration = (row[place] for place in places)
+            kind = (target, location, scheduled, outcome)
             try:
-                sink = self.sink(target, location, scheduled, outcome)
+                if kind not in sinks:
+                    sinks[kind] = self.sink(*kind)
+                sink = sinks[kind]
                 if sink is None:
                     continue
-                when = self.instant(at)
+                raw = at.encode()
+                try:
+                    when = hours[raw[:13]] + seconds[raw[13:19]] + rests[raw[19:] + b","]
+                except KeyError:
+                    when = self.instant(at)
                 self.duration(duration)
             except _Trouble as trouble:
-                self.complain(line(), str(trouble))
+                self.complain(number, str(trouble))
                 continue
             sink[0](when)
             sink[1](sink[2])
@@ -241,14 +256,14 @@ def read_results(
                     del series.at[before.get(key, 0) :], series.code[before.get(key, 0) :]
                 rows.problems.clear()
                 raw.seek(0)
-                reader = csv.reader(io.TextIOWrapper(_opened(raw), encoding="utf-8", newline=""))
-                next(reader)
-                rows.general(reader, lambda: reader.line_num, header)
+                again = _opened(raw)
+                again.readline()
+                rows.general(again, header, tell)
             tell()
     except (OSError, EOFError, zlib.error) as error:
         raise Problems([Problem(shown, 0, 0, f"cannot be read: {error}")]) from error
     except UnicodeDecodeError as error:
-        raise Problems([Problem(shown, 0, 0, "is not UTF-8: save the file as UTF-8")]) from error
+        raise Problems([Problem(shown, 1, 0, _NOT_UTF8)]) from error
     except csv.Error as error:
         raise Problems([Problem(shown, 0, 0, f"is not CSV: {error}")]) from error
     rows.finish()

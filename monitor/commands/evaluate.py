@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.evaluate import Progress
 
 _LONG_BYTES = 8 << 20
-"""From this size of the results on, a terminal is shown how far the reading is."""
+"""From this size of the results on, standard error is shown how far the reading is."""
 
 
 class _Unjudged(Refused):
@@ -105,10 +105,12 @@ def evaluate(
 
 
 def _progress(stack: ExitStack, results: tuple[Path, ...]) -> Progress | None:
-    """Give what shows a bar on standard error, where that is a terminal and the work is long."""
+    """Give what shows on standard error how far a long reading is: a bar on a terminal, else a line each tenth."""
     size = sum(path.stat().st_size for path in results)
-    if size < _LONG_BYTES or not sys.stderr.isatty():
+    if size < _LONG_BYTES:
         return None
+    if not sys.stderr.isatty():
+        return _Tenths(size).tell
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -124,3 +126,18 @@ def _progress(stack: ExitStack, results: tuple[Path, ...]) -> Progress | None:
     )
     task = bar.add_task("", total=size)
     return lambda count: bar.update(task, completed=count)
+
+
+class _Tenths:
+    """Progress where nothing can be drawn over: in a file, a pipe or a log."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._told = 0
+
+    def tell(self, count: int) -> None:
+        """Write a line where another tenth of the bytes has been read."""
+        tenths = min(10 * count // self._size, 10)
+        if tenths > self._told:
+            self._told = tenths
+            click.echo(f"reading results [{'#' * tenths}{'.' * (10 - tenths)}] {10 * tenths} %", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -86,6 +87,10 @@ ROW = "2026-10-01T00:00:00.000Z,t,main,true,ok,5"
         (f"{HEAD}\r\n{ROW}\r\n{ROW}x\r\n",
          "r.csv:3: duration_ms cannot be '5x': write whole milliseconds, 0 where unknown"),
         (f"{HEAD}\n{ROW},more\n", f"r.csv:2: has 7 columns and not 6: {HEAD}"),
+        (f"{HEAD}\n{ROW}\n2026-10-01T00:01:00.000Z,t,main,true", f"r.csv:3: has 4 columns and not 6: {HEAD}"),
+        (f'{HEAD}\n\n"2026-10-01T00:00:00Z",t\n', "r.csv:3: has 2 columns and the first line 6"),
+        (f'{HEAD},note\n{ROW},"a\nb"\n{ROW.replace("ok", "OK")},"b\nc"\n',
+         "r.csv:4: unknown outcome 'OK': did you mean 'ok'?"),
         (f"{HEAD}\n2026-10-01T00:00:00Z,t\n", f"r.csv:2: has 2 columns and not 6: {HEAD}"),
         (f'{HEAD}\n{ROW}\n"{ROW.replace(",", chr(34) + "," + chr(34))}x"\n',
          "r.csv:3: duration_ms cannot be '5x': write whole milliseconds, 0 where unknown"),
@@ -101,6 +106,36 @@ def test_a_broken_row_is_named_by_its_line(text: str, message: str, zipped: bool
     with pytest.raises(Problems) as raised:
         read_results(path, Observations(), name="r.csv")
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_bytes_that_are_not_utf8_are_named_by_their_line(mark: str, tmp_path: Path) -> None:
+    """A file in another encoding is told so with the first line that shows it, quoted or not."""
+    path = tmp_path / "r.csv"
+    strange = ROW.replace(",main,", f",{mark}M\u00fcnchen{mark},").encode("latin-1")
+    path.write_bytes(f"{HEAD}\n{ROW}\n".encode() + strange + b"\n")
+    with pytest.raises(Problems) as raised:
+        read_results(path, Observations(), name="r.csv")
+    assert str(raised.value) == "r.csv:3: is not UTF-8: save the file as UTF-8"
+
+
+def test_a_long_reading_is_shown_on_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard error is no terminal, each tenth is a line; standard output holds the answer alone."""
+    monkeypatch.setattr("monitor.commands.evaluate._LONG_BYTES", 1000)
+    monkeypatch.setattr("monitor.evaluate._STEP", 16)
+    (tmp_path / "c.yaml").write_text("contracts: {a: {preset: omicron}}\n")
+    (tmp_path / "r.csv").write_text(HEAD + "\n" + f"{ROW}\n" * 20_000)
+    done = CliRunner().invoke(
+        evaluate,
+        ["--config", str(tmp_path / "c.yaml"), "--contract", "a", "--results", str(tmp_path / "r.csv"),
+         "--period", "2026-10", "--json"],
+    )  # fmt: skip
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["contract"] == "a"
+    shown = done.stderr.splitlines()
+    assert shown[0].startswith("reading results [#")
+    assert shown[-1] == "reading results [##########] 100 %"
+    assert len(shown) == len(set(shown)) <= 10
 
 
 def test_many_broken_rows_are_not_all_told(tmp_path: Path) -> None:
@@ -131,7 +166,7 @@ def test_rows_are_read_in_every_form(tmp_path: Path) -> None:
     )
     other.write_text(
         'outcome,note,at,location,scheduled,target,duration_ms\nok,,2026-10-01t00:00:00z,"main",TRUE,t,5\n\n'
-        'tls,"a, b",2026-10-01T00:01:00.500999Z,main,False,t,0\nok,,2026-10-01T00:02:00.123Z,main,true,u,1\n'
+        'tls,"a, b",2026-10-01T00:01:00.500999Z,main,False,t,0\n  \nok,,2026-10-01T00:02:00.123Z,main,true,u,1\n'
     )
     found = []
     for path in (plain, other):
@@ -144,29 +179,39 @@ def test_rows_are_read_in_every_form(tmp_path: Path) -> None:
     assert found[0][0] == [1_790_812_800_000, 1_790_812_860_500]
 
 
+FORMS = ("Z", ".{ms:03d}Z", "+00:00", ".{ms:03d}000-00:00", ".{ms:03d}z")
+"""Ends of times that all mean UTC."""
+
+
 @given(
-    st.lists(st.integers(0, 4_000_000_000_000), min_size=1, max_size=30), st.sampled_from(["\n", "\r\n"]), st.booleans()
+    st.lists(
+        st.tuples(st.integers(0, 4_000_000_000_000), st.sampled_from(FORMS), st.integers(0, 2)), min_size=1, max_size=40
+    ),
+    st.sampled_from(["\n", "\r\n"]),
 )
-def test_the_quick_way_reads_what_the_thorough_one_reads(instants: list[int], ending: str, whole: bool) -> None:
-    """Plain files give the same columns as the same files with quotes, line for line."""
-    rows = []
-    for index, at in enumerate(instants):
-        time = write_instant(at)
-        time = time.replace(time[19:], "Z") if whole else time
-        rows.append(
-            f"{time},t{index % 2},main,{'true' if index % 3 else 'false'},{'ok' if index % 5 else 'tls'},{at % 70}"
+def test_the_quick_way_reads_what_the_thorough_one_reads(rows: list[tuple[int, str, int]], ending: str) -> None:
+    """Plain files give the same columns as the same files with quotes, and both what was written, in every form."""
+    lines = []
+    written: dict[tuple[str, str], list[int]] = {}
+    for index, (at, form, target) in enumerate(rows):
+        at -= at % 1000 if "ms" not in form else 0
+        time = write_instant(at)[:19] + form.format(ms=at % 1000)
+        lines.append(
+            f"{time},t{target},main,{'true' if index % 3 else 'false'},{'ok' if index % 5 else 'tls'},{at % 70}"
         )
-    text = ending.join([HEAD, *rows])
+        if target:
+            written.setdefault((f"t{target}", "main"), []).append(at)
+    text = ending.join([HEAD, *lines])
     found = []
     for content in (text, text.replace("main", '"main"'), text + ending):
         with NamedTemporaryFile() as file:
             file.write(content.encode())
             file.flush()
             observations = Observations()
-            read_results(Path(file.name), observations)
+            read_results(Path(file.name), observations, wanted={"t1", "t2"})
         found.append({key: (list(one.at), bytes(one.code)) for key, one in observations.series.items()})
     assert found[0] == found[1] == found[2]
-    assert sum(len(at) for at, _ in found[0].values()) == len(instants)
+    assert {key: at for key, (at, _) in found[0].items()} == written
 
 
 def test_quotes_far_down_do_not_count_the_rows_before_them_twice(tmp_path: Path) -> None:
