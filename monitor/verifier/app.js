@@ -148,6 +148,20 @@ async function take(file) {
   $("verdict").focus();
 }
 
+// In a frame the page around says which language and theme it has, and is told how high this one is.
+function framed() {
+  const root = document.documentElement;
+  root.dataset.framed = "";
+  addEventListener("message", (event) => {
+    if (event.source !== window.parent || !event.data) return;
+    if (["light", "dark"].includes(event.data.theme)) root.dataset.theme = event.data.theme; else delete root.dataset.theme;
+    if (["en", "de"].includes(event.data.lang) && event.data.lang !== state.lang) { state.lang = event.data.lang; speak(); }
+  });
+  const tell = () => window.parent.postMessage({ height: Math.ceil(document.querySelector("main").getBoundingClientRect().height) + 4 }, "*");
+  new ResizeObserver(tell).observe(document.querySelector("main"));
+  setTimeout(tell, 50); // a frame below the fold is not observed until it is seen
+}
+
 addEventListener("DOMContentLoaded", () => {
   for (const button of document.querySelectorAll("[data-lang]")) button.addEventListener("click", () => { state.lang = button.dataset.lang; speak(); });
   $("theme").addEventListener("click", () => {
@@ -156,6 +170,7 @@ addEventListener("DOMContentLoaded", () => {
   });
   $("file").addEventListener("change", () => take($("file").files[0]));
   $("again").addEventListener("click", check);
+  if (window.parent !== window) framed();
   addEventListener("dragover", (event) => { event.preventDefault(); $("drop").classList.add("over"); });
   addEventListener("dragleave", () => $("drop").classList.remove("over"));
   addEventListener("drop", (event) => { event.preventDefault(); $("drop").classList.remove("over"); take(event.dataTransfer.files[0]); });

@@ -244,17 +244,17 @@ class Burn:
     now_x: str
     zero_y: str
     """Where nothing is left, in per cent from above."""
+    marks: tuple[tuple[str, Fraction, int], ...]
+    """What stands beside the line: height in per cent from above, what is left there, and px below that height."""
 
 
-def burn_down(start: int, end: int, to: int, pieces: Sequence[Interval], allowed: Fraction, used: int) -> Burn | None:
+def burn_down(start: int, end: int, to: int, pieces: Sequence[Interval], allowed: Fraction, used: int) -> Burn:
     """The line from all of the budget to what is left of it now. It falls where there was counted downtime; its end is
     the judged figure, whatever the unit counts in."""
-    if allowed <= 0:
-        return None
     spent = sum(stop - begin for begin, stop in pieces)
     scale = Fraction(used, spent) if spent else Fraction(0)
     low = min(Fraction(0), allowed - used)
-    height = allowed - low
+    height = allowed - low or Fraction(1)
 
     def point(at: int, left: Fraction) -> str:
         return f"{(at - start) * 1000 / (end - start):.1f},{float((allowed - left) * 100 / height):.2f}"
@@ -267,8 +267,15 @@ def burn_down(start: int, end: int, to: int, pieces: Sequence[Interval], allowed
         points.append(point(stop, left))
     left = allowed - used
     points.append(point(to, left))
+    zero = allowed * 100 / height
+    marks = [(zero, Fraction(0), -5 if zero > 50 else 14)]
+    if allowed > 0 and (zero > 50 or zero < 25):
+        marks.append((Fraction(0), allowed, 14 if zero > 50 else -4))
+    if low < 0 and zero < 75:
+        marks.append((Fraction(100), low, -5))
     return Burn(
         line=" ".join(points),
         now_x=f"{(to - start) * 100 / (end - start):.2f}%",
-        zero_y=f"{float(allowed * 100 / height):.2f}%",
+        zero_y=f"{float(zero):.2f}%",
+        marks=tuple((f"{float(y):.2f}%", left, below) for y, left, below in marks),
     )

@@ -66,6 +66,9 @@ class Said:
     kind: str
     source: str
     text: str
+    start: int | None = None
+    """Of what it speaks of, where it says so."""
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,14 @@ def build(source: Source, contract: str, service: str, start: str) -> OutageView
         )
         for target in targets
     ]
-    lanes.insert(0, chart.Lane("", shown.segments([(outage.start, outage.end, "down", "")])))
+    around = {name for name, _ in outage.parts} | {source.period_at(contract, shown.end - 1)}
+    states = [
+        (start, end, state, "")
+        for name in sorted(around)
+        for start, end, state in judge.evaluate(contract, name).service(service).states
+        if start < shown.end and end > shown.start
+    ]
+    lanes.insert(0, chart.Lane("", shown.segments(states)))
     excuses = tuple(
         excuse
         for name, _ in outage.parts
@@ -212,11 +222,19 @@ def _said(events: Sequence[Event], contract: str) -> list[Said]:
             for key in ("name", "status", "impact", "note", "summary", "body")
             if event.data.get(key)
         ]
-        if event.kind in ("maintenance", "feed_incident"):
-            words.append(f"{event.data.get('start')} – {event.data.get('end') or '…'}")
-        if not words:
+        start, end = (event.data.get(key) for key in ("start", "end"))
+        if not words and start is None:
             words = [json.dumps(dict(event.data), ensure_ascii=False, sort_keys=True)]
-        found.append(Said(at=event.entered_at, kind=event.kind, source=event.source, text=" · ".join(words)))
+        found.append(
+            Said(
+                at=event.entered_at,
+                kind=event.kind,
+                source=event.source,
+                text=" · ".join(words),
+                start=parse_instant(str(start)) if start else None,
+                end=parse_instant(str(end)) if end else None,
+            )
+        )
     return sorted(found, key=lambda one: one.at)
 
 
@@ -235,7 +253,8 @@ def evidence_text(view: OutageView) -> str:
     ]
     for probe in view.probes:
         row = probe.row
-        seen = " ".join(filter(None, [str(row.code) if row.code is not None else "", row.detail]))
+        code = "" if row.code is None or str(row.code) in row.detail else str(row.code)
+        seen = " ".join(filter(None, [code, row.detail]))
         ids = " ".join(f"{name}={value}" for name, value in row.ids.items())
         lines.append(f"{iso(row.at)}  {row.target:<20}  {row.outcome:<15} {row.duration_ms:>6}  {seen} {ids}".rstrip())
     if view.left_away:

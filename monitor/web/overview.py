@@ -81,6 +81,8 @@ class Deadline:
     """The period of a claim, the id of a ticket, the target of a certificate."""
     credit: CreditResult | None = None
     milestone: str | None = None
+    service: str | None = None
+    """Of a certificate, the service whose page shows it."""
     left_ms: int = 0
 
 
@@ -219,7 +221,12 @@ def _targets(source: Source, now: int) -> tuple[list[TargetView], list[Deadline]
         if ends is not None and ends - now < CERTIFICATE_DAYS * DAY_MS:
             deadlines.append(
                 Deadline(
-                    kind="certificate", at=ends, contract=target.contract or "", what=target.name, left_ms=ends - now
+                    kind="certificate",
+                    at=ends,
+                    contract=target.contract or "",
+                    what=target.name,
+                    service=target.service,
+                    left_ms=ends - now,
                 )
             )
     return views, deadlines

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from aiohttp import web
 
-from monitor.sla.instants import local_date
+from monitor.sla.instants import local_date, parse_instant
 from monitor.sla.period import Period
 from monitor.times import iso
 from monitor.version import version
@@ -32,6 +32,7 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), browsing-topics=()",
     "X-Frame-Options": "SAMEORIGIN",
 }
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -83,6 +84,7 @@ def html(
             iso=iso,
             utc=utc,
             days_of=days_of,
+            instant=instant,
             asset=asset,
             languages=LANGUAGES,
             section=section,
@@ -98,6 +100,16 @@ def html(
 def days_of(zone: str, period: Period) -> str:
     """The first and the last day of a period, as the contract's calendar names them."""
     return f"{local_date(zone, period.start)} – {local_date(zone, period.end - 1)}"
+
+
+def instant(value: object) -> int | None:
+    """The milliseconds of a text that is an instant; None for anything else."""
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        return None
+    try:
+        return parse_instant(value)
+    except ValueError:
+        return None
 
 
 def page(text: str, *, status: int = 200) -> web.Response:

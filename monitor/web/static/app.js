@@ -17,8 +17,19 @@
       const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
       root.dataset.theme = dark ? "light" : "dark";
       keep.set("theme", root.dataset.theme);
+      frame();
     });
   }
+
+  // --- the verifier's frame: it has our language and theme, and says how high it is ----------------------------------
+  const inner = () => document.querySelector("iframe.verifier")?.contentWindow;
+  function frame() { inner()?.postMessage({ theme: root.dataset.theme, lang: root.lang }, "*"); }
+  addEventListener("message", (event) => {
+    const height = Number(event.data?.height);
+    if (!event.source || event.source !== inner() || !(height > 0)) return;
+    document.querySelector("iframe.verifier").style.height = `${Math.min(height, 20000)}px`;
+    if (!root.dataset.framing) { root.dataset.framing = "1"; frame(); }
+  });
 
   // --- times in the reader's zone ------------------------------------------------------------------------------------
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
