@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.peers import Figures, Load, run_load
+from tests.servers import campaign
 
 # As many as are asked about, at the interval that they would have; and the rates at which others were measured.
 _LOADS = ("1000/60", "10000/60", "100/1", "1000/1")
@@ -85,4 +86,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(campaign(main))

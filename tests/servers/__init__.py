@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +46,15 @@ def absent(reason: str) -> None:
     if no_skip():
         pytest.fail(f"{reason} (SLAPROOF_NO_SKIP is set)")
     pytest.skip(reason)
+
+
+def campaign(main: Callable[[], int]) -> int:
+    """Run a program of the tests outside pytest: what is absent here is told in a line; returns its exit code."""
+    try:
+        return main()
+    except (pytest.skip.Exception, pytest.fail.Exception) as absence:
+        print(f"This cannot run here: {absence.msg}. docs/testing.md says what the tests use.", file=sys.stderr)
+        return 2
 
 
 def need(program: str) -> str:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.servers import HOST, ROOT, Process, Server, free_port
+from tests.servers import HOST, ROOT, Process, Server, campaign, free_port
 from tests.servers.certs import authority
 from tests.servers.kannel import Kannel
 from tests.servers.nginx import Nginx
@@ -208,4 +208,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(campaign(main))
