@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,7 @@ def test_a_letter_with_tiers_and_a_cap_and_what_was_not_left_out(here):
     """ClickSend: counted from the report, rounded to minutes, by tiers, capped; the window came too late."""
     case = make(here, "clicksend", "2026-06", "")
     text = " ".join(write(case, language="en", local=zone("UTC")).split())
-    for said in ("reported to you: 2026-06-20 12:00:30 UTC", "Rounded as the agreement says: 1 h 30 min",
+    for said in ("reported to you: 2026-06-20 12:00:30 UTC", "Rounded as the agreement provides: 1 h 30 min",
                  "Below 100 %: 5 %", "2000.00 USD x 5 % = 100.00 USD", "it counts, because it was announced too late",
                  "(status page)"):  # fmt: skip
         assert said in text, said
@@ -184,12 +185,10 @@ def test_what_the_page_did_not_say_is_said(here):
     """Where the page is followed and was silent, the letter says so."""
     case = make(here, "mailgun", "2026-06", "x")
     assert case.followed
-    from dataclasses import replace
-
     silent = replace(case, outages=tuple(replace(one, admitted=()) for one in case.outages))
     text = write(silent, language="en", local=zone("UTC"))
-    assert "said nothing of it" in text
-    assert "your own status page spoke: 0 of 1" in " ".join(text.split())
+    assert "no mention of it" in text
+    assert "your own status page admitted: 0 of 1" in " ".join(text.split())
 
 
 def test_an_incident_is_as_it_was_read_last():
@@ -234,6 +233,50 @@ def test_long_lines_hang_under_their_text():
     assert lines[1].startswith("    word")
     assert lines[3].startswith("              word")
     assert lines[-2:] == ["", "end"]
+
+
+def test_no_line_ends_between_a_figure_and_its_unit():
+    """Wherever a line must be broken, ``10 %``, ``4 min 19.2 s`` and an instant stay whole."""
+    text = "It lasted 1 d 2 h 4 min 19.2 s, 10 % of it from 2026-06-20 10:00:00 UTC / 12:00:00 CEST for 9.00 USD. "
+    for shift in range(80):
+        for line in tidy("x" * shift + " " + text * 4).splitlines():
+            assert not re.search(r"(\d|\d [dh]|\d min)$", line), line
+            assert not re.match(r"(min|%|UTC|CEST|USD)", line), line
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "many"),
+    [
+        ("en", "1 failed probe (", "2 failed probes ("),
+        ("de", "1 fehlgeschlagene Prüfung (", "2 fehlgeschlagene Prüfungen ("),
+        ("sv", "1 misslyckad kontroll (", "2 misslyckade kontroller ("),
+        ("es", "1 comprobación fallida (", "2 comprobaciones fallidas ("),
+    ],
+)
+def test_one_is_not_said_as_many(here, language, one, many):
+    """A single failed probe is written in the singular."""
+    case = make(here, "mailgun", "2026-06", "x")
+    for failures, said in ((1, one), (2, many)):
+        (only,) = case.outages
+        changed = replace(only, outage=replace(only.outage, failures=failures))
+        assert said in " ".join(write(replace(case, outages=(changed,)), language=language).split())
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "in time for 1 of the 2 outages below"),
+        ("de", "für 1 der 2 unten genannten Ausfälle fristgerecht"),
+        ("sv", "i tid för 1 av de 2 avbrotten nedan"),
+        ("es", "dentro del plazo para 1 de las 2 interrupciones indicadas"),
+    ],
+)
+def test_a_letter_does_not_call_in_time_what_is_late(here, language, said):
+    """Where the deadline of some outages is past, the letter says for how many it is not."""
+    case = make(here, "mailgun", "2026-06", "x")
+    late = replace(case, outages=case.outages * 2, claim=replace(case.claim, past=1, outages=2))
+    assert said in " ".join(write(late, language=language).split())
+    assert said not in " ".join(write(case, language=language).split())
 
 
 def test_the_commands(here):

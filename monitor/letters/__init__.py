@@ -29,7 +29,12 @@ WIDTH = 78
 FOLDER = Path(__file__).parent
 _COMMA = ("de", "sv", "es")
 """Languages that write a comma in decimals."""
+_QUOTES = {"en": "“”", "de": "„“", "sv": "””", "es": "«»"}
 _HEAD = re.compile(r"\s*(?:[-*] |\d+\. |\S[^:]{0,24}:\s{2,}|\S[^:]{0,24}: (?=\s))?")
+_BOUND = re.compile(
+    r"(?<=\d) (?=(?:[A-Z]{3,4}|min|ms|h|s|d)\b|%)|(?<=\d [dh]) (?=\d)|(?<=\d min) (?=\d)|(?<=\d-\d\d) (?=\d\d:\d\d)"
+)
+"""The spaces in a length of time, before a unit, and between a date and its time of day: no line ends there."""
 
 
 class LetterFailed(Refused):
@@ -115,11 +120,16 @@ def _filters(language: str, local: tzinfo | None) -> dict[str, Callable[..., str
     def ids(row: Any) -> str:
         return ", ".join(f"{name} {value}" for name, value in row.ids.items())
 
+    def quoted(text: str) -> str:
+        """In the language's quotation marks."""
+        opening, closing = _QUOTES[language]
+        return f"{opening}{text}{closing}"
+
     def clause(text: str) -> str:
         """A clause's number as it is, a heading in quotation marks."""
-        return text if text[:1].isdigit() or text[:1] == "§" else f'"{text}"'
+        return text if text[:1].isdigit() or text[:1] == "§" else quoted(text)
 
-    made = (utc, both, day, length, share, percent, money, spoken, ids, clause)
+    made = (utc, both, day, length, share, percent, money, spoken, ids, quoted, clause)
     return {function.__name__: function for function in made}
 
 
@@ -133,6 +143,8 @@ def tidy(text: str) -> str:
             continue
         head = _HEAD.match(line)
         hang = " " * (head.end() if head is not None else 0)
-        lines += textwrap.wrap(line, WIDTH, subsequent_indent=hang, break_on_hyphens=False, break_long_words=True)
+        bound = _BOUND.sub("\N{NO-BREAK SPACE}", line)
+        broken = textwrap.wrap(bound, WIDTH, subsequent_indent=hang, break_on_hyphens=False, break_long_words=True)
+        lines += [part.replace("\N{NO-BREAK SPACE}", " ") for part in broken]
     kept = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
     return "\n".join(kept).strip("\n") + "\n"
