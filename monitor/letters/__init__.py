@@ -29,7 +29,7 @@ WIDTH = 78
 FOLDER = Path(__file__).parent
 _COMMA = ("de", "sv", "es")
 """Languages that write a comma in decimals."""
-_QUOTES = {"en": "“”", "de": "„“", "sv": "””", "es": "«»"}
+_QUOTES = {"en": ("“", "”"), "de": ("„", "“"), "sv": ("”", "”"), "es": ("«", "»")}
 _HEAD = re.compile(r"\s*(?:[-*] |\d+\. |\S[^:]{0,24}:\s{2,}|\S[^:]{0,24}: (?=\s))?")
 _BOUND = re.compile(
     r"(?<=\d) (?=(?:[A-Z]{3,4}|min|ms|h|s|d)\b|%)|(?<=\d [dh]) (?=\d)|(?<=\d min) (?=\d)|(?<=\d-\d\d) (?=\d\d:\d\d)"
