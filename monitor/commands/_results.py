@@ -33,7 +33,7 @@ def _common(function: Command) -> Command:
         click.option("--start", type=Instant(), help="From when on."),
         click.option("--end", type=Instant(), help="Until when."),
         click.option(
-            "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+            "-o", "--output", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE",
             help="Write it there; on standard output where nothing is said.",
         ),
     )  # fmt: skip
@@ -68,7 +68,7 @@ def _finish(read: Iterable[Observation | None], naming: Naming, output: Path | N
     if not found:
         known = ", ".join(sorted(naming.seen)[:20]) or "nothing"
         raise CannotImport(f"There are no measurements in that time (met: {known}).")
-    if output is None:
+    if output is None or str(output) == "-":
         write(sys.stdout, found)
     else:
         with output.open("w", newline="") as stream:

@@ -15,6 +15,8 @@ from monitor.times import parse
 
 GOOD = ("ok", "up", "1", "true", "yes", "success", "successful", "online", "operational", "pass", "passed")
 BAD = ("down", "0", "false", "no", "failed", "failure", "fail", "error", "offline", "critical")
+_LAST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 _USUAL = {
     "at": ("at", "time", "timestamp", "date", "datetime", "checked_at", "created_at"),
     "target": ("target", "name", "monitor", "check", "endpoint", "service", "url"),
@@ -39,8 +41,20 @@ class Columns:
 
 def read(path: Path, naming: Naming, columns: Columns) -> Iterator[Observation | None]:
     """The observations. Raises CannotImport with the line."""
+    try:
+        yield from _rows(path, naming, columns)
+    except UnicodeDecodeError as error:
+        raise CannotImport(f"{path} is not UTF-8: save the file as UTF-8.") from error
+    except csv.Error as error:
+        raise CannotImport(f"{path} is not CSV: {error}.") from error
+
+
+def _rows(path: Path, naming: Naming, columns: Columns) -> Iterator[Observation | None]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
+        first = stream.readline()
+        stream.seek(0)
+        # Spreadsheets of many countries separate by semicolons, others by tabs.
+        reader = csv.DictReader(stream, delimiter=max(",;\t", key=first.count))
         header = list(reader.fieldnames or ())
         at = _column(path, header, "at", columns.at, needed=True)
         target = _column(path, header, "target", columns.target, needed=columns.only is None)
@@ -52,7 +66,12 @@ def read(path: Path, naming: Naming, columns: Columns) -> Iterator[Observation |
                 yield naming.observation(
                     _instant(row[at] or ""),
                     columns.only or str(row[target]).strip(),
-                    _outcome(str(row[result] or "").strip(), str(row.get(reason) or ""), naming),
+                    _outcome(
+                        str(row[result] or "").strip(),
+                        str(row.get(reason) or ""),
+                        naming,
+                        ours=result.strip().lower() == "outcome",
+                    ),
                     duration_ms=_ms(row.get(duration)),
                     scheduled=str(row.get("scheduled") or "true").lower() != "false",
                     location=row.get("location") or None,
@@ -83,6 +102,8 @@ def _instant(text: str) -> int:
         number = Decimal(text)
     except InvalidOperation:
         return parse(text)
+    if not number.is_finite() or abs(number) > _LAST_MS:
+        raise ValueError(f"“{text}” is no time")
     # Seconds since the epoch have ten digits for a long time to come, milliseconds thirteen.
     return int(number if number > 100_000_000_000 else number * 1000)
 
@@ -94,9 +115,13 @@ def _ms(value: object) -> int:
         return 0
 
 
-def _outcome(result: str, reason: str, naming: Naming) -> str:
+def _outcome(result: str, reason: str, naming: Naming, *, ours: bool) -> str:
+    """The outcome; ``ours``: the column is called as in a results file, so that its words are those of outcomes first.
+
+    Elsewhere “offline” says that the service was, and not that the monitor was.
+    """
     word = result.lower()
-    if word in OUTCOMES:
+    if word in OUTCOMES and (ours or word not in BAD):
         return word
     if word in GOOD:
         return "ok"

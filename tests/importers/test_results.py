@@ -158,6 +158,38 @@ def test_any_csv(tmp_path):
     assert "did you mean “wann”?" in str(call("csv", file, "--at-column", "wan", "--name", "x").exception)
 
 
+def test_a_csv_of_another_countrys_spreadsheet(tmp_path):
+    """Semicolons and tabs separate as well as commas; “offline” in a column of theirs is the service's state."""
+    rows = ["time,name,status", "2026-10-01T00:00:00Z,a,offline", "2026-10-01T00:01:00Z,a,up"]
+    for mark in ",;\t":
+        (tmp_path / "t.csv").write_text("\n".join(row.replace(",", mark) for row in rows) + "\n")
+        done = CliRunner().invoke(cli, ["import", "csv", str(tmp_path / "t.csv"), "-o", "-"])
+        assert done.exit_code == 0, done.output
+        assert [line.split(",")[4] for line in done.stdout.splitlines()] == ["outcome", "wrong_answer", "ok"]
+    (tmp_path / "t.csv").write_text("\n".join(rows).replace("status", "outcome") + "\n")
+    done = CliRunner().invoke(cli, ["import", "csv", str(tmp_path / "t.csv")])
+    assert done.stdout.splitlines()[1].split(",")[4] == "offline"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"time,name,status\nInfinity,a,up\n", ":2: “Infinity” is no time."),
+        (b"time,name,status\n1e99,a,up\n", ":2: “1e99” is no time."),
+        (b"time,name,status\n2026-10-01T00:00:00Z,M\xfcnchen,up\n", " is not UTF-8: save the file as UTF-8."),
+        (b"time,name,status\n2026-10-01T00:00:00Z," + b"a" * 200_000 + b",up\n", " is not CSV: field larger than"),
+        (b"time,name,status\n2026-10-01T00:00:00Z,a,perhaps\n", ":2: “perhaps” is no result that is known"),
+    ],
+)
+def test_a_csv_that_cannot_be_read_is_said_to_be(content, said, tmp_path):
+    """What is wrong is a sentence with the file, and never a traceback."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    done = CliRunner().invoke(cli, ["import", "csv", str(path)])
+    assert isinstance(done.exception, CannotImport)
+    assert f"{path}{said}" in str(done.exception)
+
+
 def test_two_series_of_one_name_that_differ_are_refused():
     """Two things that were measured must not become one."""
     one = Observation(T0, "a", "main", True, "ok", 1)
