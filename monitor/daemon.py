@@ -230,7 +230,7 @@ class Daemon:
                 extra={"seconds": round(disturbance.seconds, 3), "targets": len(self.ledger.entries)},
             )
             self._gaps(self.ledger.disturb(disturbance))
-            kind = "clock_step" if disturbance.reason.startswith("clock_stepped") else disturbance.reason
+            kind = {"loop_stalled": "stall", "suspended": "suspend"}.get(disturbance.reason, "clock_step")
             data = {"reason": disturbance.reason, "ms": round(disturbance.seconds * 1000)}
             data |= {"from": disturbance.start, "to": disturbance.end}
             self._event(kind, self._clock.now_ms(), data)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from monitor.claims import Claim, gather
@@ -109,37 +110,59 @@ class Judge:
         self._running: dict[str, _Running] = {}
         self._stated: tuple[str, list[Event], dict[str, Stated]] = ("", [], {})
         self._last: dict[tuple[str, str], TargetStanding] = {}
+        self._late: set[tuple[str, str]] = set()
         self._loaded = False
         self._standing: tuple[int, int, Standing] | None = None
         self._count = 0
+        self._terms: dict[str, Terms] = {}
+        self._specs: dict[str, list[TargetSpec]] = {}
+        self._targets: dict[str, Any] = {}
+        self._lone = Terms(name=LONE, contract=_contract_of_lone(()))
         self.reconfigure(config)
 
     # -- life --------------------------------------------------------------------------------------------------------
 
     def reconfigure(self, config: Settled) -> None:
-        """Judge by another configuration from now on."""
+        """Judge by another configuration from now on.
+
+        What is known of a contract that stays as it was, with its targets, is kept: a reload that has nothing to do
+        with it costs nothing. May wait for a judgement under way, so it is no call for an event loop.
+        """
         with self._lock:
-            self._terms: dict[str, Terms] = {name: entry.terms for name, entry in config.contracts.items()}
-            self._targets: dict[str, Any] = {target.name: target for target in config.targets}
+            before = self._agreements()
+            self._terms = {name: entry.terms for name, entry in config.contracts.items()}
+            self._targets = {target.name: target for target in config.targets}
             lone = [target for target in config.targets if target.contract is None]
             self._lone = Terms(name=LONE, contract=_contract_of_lone(lone))
-            self._specs: dict[str, list[TargetSpec]] = {name: [] for name in self._terms}
+            self._specs = {name: [] for name in self._terms}
             for target in config.targets:
                 if target.contract is None:
                     self._specs.setdefault(LONE, []).append(target.spec)
                 elif target.contract in self._specs:
                     self._specs[target.contract].append(target.spec)
-            self._cache.clear()
-            self._running.clear()
+            kept = {name for name, agreed in self._agreements().items() if before.get(name) == agreed}
+            self._cache = {key: one for key, one in self._cache.items() if key[0] in kept}
+            self._running = {name: one for name, one in self._running.items() if name in kept}
+            self._last = {
+                key: replace(one, contract=target.contract, service=target.service)
+                for key, one in self._last.items()
+                if (target := self._targets.get(key[0])) is not None
+            }
             self._standing = None
 
+    def _agreements(self) -> dict[str, tuple[Terms, list[TargetSpec]]]:
+        """By what each contract is judged."""
+        named = {name: (terms, self._specs[name]) for name, terms in self._terms.items()}
+        return named | {LONE: (self._lone, self._specs.get(LONE, []))}
+
     def load(self) -> None:
-        """Read what the running periods need from the store. Blocks: call it in a thread after the start."""
+        """Read what the running periods need from the store. Blocks: call it in a thread, after a start or a reload."""
         self._drain()
         with self._lock:
             for series in self._reader.series():
                 target = self._targets.get(series.target)
-                if target is not None:
+                # What was followed since the start is known better than a day's rows can tell.
+                if target is not None and not (self._loaded and series in self._last):
                     self._last[series] = self._last_seen(target, series.target, series.location)
             for name in self._terms:
                 self._evaluate(name, "current")
@@ -223,11 +246,10 @@ class Judge:
         self._drain()
         with self._lock:
             contracts = tuple(self._contract(name, now) for name in self._terms)
-            if not self._live:
-                for series in self._reader.series():
-                    if series.target in self._targets:
-                        target = self._targets[series.target]
-                        self._last[series] = self._last_seen(target, series.target, series.location)
+            for series in list(self._late) if self._live else self._reader.series():
+                if (target := self._targets.get(series[0])) is not None:
+                    self._last[series] = self._last_seen(target, *series)
+            self._late.clear()
             targets = tuple(self._aged(one, now) for key, one in sorted(self._last.items()) if key[0] in self._targets)
             # One without a deadline has no place among the deadlines, and would be looked for a year back.
             claims = gather(self, [one for one in self._terms.values() if one.contract.claim is not None], now)
@@ -357,6 +379,8 @@ class Judge:
             before = self._last.get(key)
             if before is None or before.at is None or before.at <= row.at:
                 self._last[key] = _seen(target, row, before)
+            if before is None or (before.at is not None and row.at < before.at and before.state != "up"):
+                self._late.add(key)  # since when is to be read: there may be others before it
             running = self._running.get(target.contract if target.contract is not None else LONE)
             if running is not None:
                 running.meter.add(
@@ -386,8 +410,6 @@ class Judge:
         hold = self._targets[one.target].spec.hold_ms
         if one.at is None or now - one.at < hold:
             return one
-        from dataclasses import replace
-
         return replace(one, state="unknown", since=one.at + hold)
 
     # -- standing ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ moment of the scrape, from committed rows and the one judgement. `render` may be
 
 from __future__ import annotations
 
+import logging
 import platform
 import threading
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ from monitor.store import Event, Gap, Row, WriterState
 from monitor.version import version
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they are gauges that promtool rightly finds odd
+
+log = logging.getLogger(__name__)
 
 LATENESS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -82,6 +85,7 @@ class Metrics:
         self._reload_ok = True
         self._reloaded_at = clock.now_ms()
         self._counts: dict[tuple[str, str], int] = {}
+        self._absent: set[str] = set()
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._late = Histogram(
@@ -150,14 +154,28 @@ class Metrics:
         """The page, and its content type: the plain text format, which every Prometheus reads."""
         with self._lock:  # two scrapes at once would do the work twice
             page = Page()
-            standing = self._judge.current()
-            if standing is not None:
-                metrics_contracts.write(page, standing)
+            self._part("judgement", page, self._judged)
             self.last.write(page, self._clock.now_ms())
             self._own(page)
-            for add in list(self.more.values()):
-                add(page)
+            for name, add in list(self.more.items()):
+                self._part(name, page, add)
             return page.text().encode() + generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def _judged(self, page: Page) -> None:
+        standing = self._judge.current()
+        if standing is not None:
+            metrics_contracts.write(page, standing)
+
+    def _part(self, name: str, page: Page, add: Callable[[Page], None]) -> None:
+        """Add a part; one that cannot be read just now is absent, and the page says the more of what is wrong."""
+        try:
+            add(page)
+        except Exception:
+            if name not in self._absent:
+                log.exception("a part of the metrics is absent", extra={"part": name})
+            self._absent.add(name)
+        else:
+            self._absent.discard(name)
 
     def _own(self, page: Page) -> None:
         page.add(

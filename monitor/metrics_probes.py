@@ -31,8 +31,7 @@ class LastProbes:
 
     def configure(self, config: Config) -> None:
         """Speak of another configuration's targets from now on."""
-        self._targets = {target.name: target for target in config.targets}
-        self._holds = {target.name: target.spec.hold_ms for target in config.targets}
+        self._targets = {target.name: (target, target.spec.hold_ms) for target in config.targets}
         self._labels.clear()
         for series in [series for series in self._rows if series.target not in self._targets]:
             del self._rows[series]
@@ -49,8 +48,8 @@ class LastProbes:
         """Add the gauges to a page."""
         found: dict[str, list[Sample]] = {name: [] for name in _FAMILIES}
         for series, row in sorted(self._rows.copy().items()):
-            target = self._targets.get(series.target)
-            if target is not None and 0 <= now - row.at <= self._holds[series.target]:
+            target, hold_ms = self._targets.get(series.target, (None, 0))
+            if target is not None and 0 <= now - row.at <= hold_ms:
                 _samples(found, row, target, self._label(series, target))
         for name, samples in found.items():
             page.gauge(name, _FAMILIES[name], samples)

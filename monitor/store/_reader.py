@@ -168,7 +168,7 @@ class SqliteReader:
         """First and last observation of all."""
         first: int | None = None
         last: int | None = None
-        for number in self._all_series():
+        for number in list(self._all_series()):  # another thread may find a new series meanwhile
             for low, high in (
                 (
                     self.query("SELECT min(at) FROM observations WHERE series = ?", (number,))[0][0],
