@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from monitor.durations import say_duration
@@ -28,7 +29,7 @@ def describe(contract: Contract, *, width: int = WIDTH) -> str:
         ("Credit", ("credit", "cap"), _credit(contract)),
         ("Claims", ("claim",), _claims(contract)),
         ("Support hours", ("support",), _calendars(contract)),
-        ("Response times", ("rules",), [_rule(contract, rule) for rule in contract.rules]),
+        ("Response times", ("rules",), _rules(contract)),
     ):
         if sentences:
             where = list(dict.fromkeys(contract.clauses[key] for key in clauses if key in contract.clauses))
@@ -54,11 +55,31 @@ def _services(contract: Contract) -> list[str]:
         return ["The contract promises no availability."]
     sentences = []
     for service in contract.services:
-        promise = "no figure is promised" if service.target_text is None else f"available {service.target_text}"
+        promise = (
+            "no figure is promised"
+            if service.target_text is None
+            else f"promised to be available {_percent(service.target_text)}"
+        )
         several = {None: "", "any": "; with several targets it is down when any of them is", "all":
                    "; with several targets it is down when all of them are"}[service.down_when]  # fmt: skip
         sentences.append(f"{service.name}: {promise}{several}.")
     return sentences
+
+
+def _percent(text: str) -> str:
+    """Write a percentage of the contract as all others are written: ``99.9 %``."""
+    return f"{text.replace('%', '').strip()} %"
+
+
+def _length(text: str) -> str:
+    """Write a length of time in the unit that the contract chose: ``24 h`` of a calendar are not a day."""
+    parts = re.findall(r"([0-9.]+)\s*([a-z]+)", text)
+    return " ".join(f"{number} {'min' if unit == 'm' else unit}" for number, unit in parts)
+
+
+def _fixed(contract: Contract) -> str:
+    """Write the fixed length with which down time is compared."""
+    return say_duration(contract.availability.fixed_ms or 0)
 
 
 def _period(contract: Contract) -> list[str]:
@@ -76,14 +97,19 @@ def _counting(contract: Contract) -> list[str]:
         return []
     terms = contract.availability
     if terms.counted_outcomes == PROVIDER_OUTCOMES:
-        failing = "Every failure that is the provider's counts as down."
+        failing = (
+            "Every failure that is the provider's counts as down. What the customer, the network or the monitor itself"
+            " is at fault for counts neither as down nor as seen."
+        )
     else:
         failing = f"Only these failures count as down: {', '.join(sorted(terms.counted_outcomes)) or 'none'}."
     unit = {
-        "time": "Down time is counted to the millisecond.",
+        "time": "Down time is counted to the millisecond, from the first failed probe to the next good one.",
         "minute": f"Down time is rounded to whole minutes, {_rounding(contract)}.",
-        "second": "A second counts as down when there was a probe in it and every probe in it failed.",
-        "check": "The probes on schedule are counted: those that failed, out of those that failed or succeeded.",
+        "second": "A second counts as down when there was a probe in it and every probe in it failed; one whose"
+        " beginning is left out does not count.",
+        "check": "The probes on schedule are counted: those that failed, out of those that failed or succeeded,"
+        " without what is left out.",
     }[terms.unit]
     sentences = [failing, unit]
     if terms.unit != "check":
@@ -91,18 +117,21 @@ def _counting(contract: Contract) -> list[str]:
             {
                 "elapsed": "It is compared with the length of the whole period.",
                 "elapsed_minus_excluded": "It is compared with the length of the period less what is left out.",
-                "fixed": f"It is compared with {terms.denominator_text}, whatever the length of the period.",
+                "fixed": f"It is compared with {_fixed(contract)}, whatever the length of the period.",
             }[terms.denominator]
         )
+    # In these units the observations are counted as they are: what follows shapes the outages alone (§4).
+    outages = "For the outages and the credit, " if terms.unit in ("second", "check") else ""
+    subject = f"{outages}a" if outages else "A"
     if terms.confirm > 1:
         sentences.append(
-            f"A failure counts only as part of {terms.confirm} or more in a row, as one location sees them;"
-            f" then from the first of them on."
+            f"{subject} failure counts only as part of {terms.confirm} or more in a row, as one location sees them;"
+            " then from the first of them on."
         )
     quorum = {"majority": "more than half", "all": "all", "any": "any one"}.get(
         str(terms.quorum), f"at least {terms.quorum}"
     )
-    sentences.append(f"A target is down when {quorum} of the locations that have a result see it down.")
+    sentences.append(f"{subject} target is down when {quorum} of the locations that have a result see it down.")
     if terms.counts_from == "report":
         sentences.append(
             "An outage counts only from the moment at which it was reported to the provider while it lasted; one never"
@@ -144,15 +173,16 @@ def _credit(contract: Contract) -> list[str]:
         base = {
             "elapsed": " of the period",
             "elapsed_minus_excluded": " of the period less what is left out for every service",
-            "fixed": f" of {contract.availability.denominator_text}",
+            "fixed": f" of {_fixed(contract)}",
         }[contract.availability.denominator]
-        after = f" beyond the first {blocks.after_text}{base}" if blocks.after else ""
+        after = f" beyond the first {_percent(blocks.after_text)}{base}" if blocks.after else ""
         sentences = [
             f"{plain(blocks.credit)} % of the fee for each {say_duration(blocks.each_ms)} of down time{after}; {begun}."
         ]
     else:
         sentences = [
-            f"Below {tier.below_text} availability: {plain(tier.credit)} % of the fee." for tier in credit.tiers
+            f"Below {_percent(tier.below_text)} availability: {plain(tier.credit)} % of the fee."
+            for tier in credit.tiers
         ]
         sentences.append("The largest that applies is due, once.")
     sentences.append("Two services down together are down once.")
@@ -192,7 +222,7 @@ def days_text(days: tuple[int, ...]) -> str:
 
 
 def _window(window: Window) -> str:
-    holidays = "" if window.holidays is None else f", not on holidays of {window.holidays}"
+    holidays = "" if window.holidays is None else f", not on public holidays of {window.holidays}"
     if window.start_ms == 0 and window.end_ms == DAY_MS:
         hours = "all day"
     else:
@@ -205,19 +235,26 @@ def _clock(ms: int) -> str:
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}"
 
 
+def _rules(contract: Contract) -> list[str]:
+    sentences = [_rule(contract, rule) for rule in contract.rules]
+    if sentences:
+        sentences.append("While a ticket waits for the customer, its time stands still.")
+    return sentences
+
+
 def _rule(contract: Contract, rule: Rule) -> str:
     plan = "" if rule.plan is None else f", on the plan {rule.plan}"
     by = f" that came by {' or '.join(rule.channels)}" if rule.channels else ""
+    of = "" if rule.clock == ALWAYS else f" of the calendar “{rule.clock}”"
     if rule.within_workdays is not None:
-        days = f"{rule.within_workdays} workday{'' if rule.within_workdays == 1 else 's'}"
-        within = f"{days} of the calendar {rule.clock}"
+        within = f"{rule.within_workdays} workday{'' if rule.within_workdays == 1 else 's'}{of}"
     elif rule.clock == ALWAYS:
-        within = f"{rule.within_text}, at any hour"
+        within = f"{_length(rule.within_text)}, at any hour"
     else:
-        within = f"{rule.within_text} of the calendar {rule.clock}"
+        within = f"{_length(rule.within_text)} of the opening time{of}"
     sentence = f"{rule.severity}{plan}: a ticket{by} must be {_MILESTONES[rule.milestone]} within {within}."
     if rule.accepts is not None and rule.accepts != rule.clock:
-        sentence += f" One opened outside {rule.accepts} starts when that next opens."
+        sentence += f" One opened while “{rule.accepts}” is closed starts when that next opens."
     if rule.otherwise is not None:
         known = any(other.severity == rule.otherwise for other in contract.rules)
         sentence += f" One that came otherwise is judged as {rule.otherwise}"

@@ -57,7 +57,7 @@ def _service(service: ServiceResult) -> list[str]:
     shown = "no data" if service.availability is None else percent_text(service.availability)
     worst = "" if service.worst_case is None else f", at worst {percent_text(service.worst_case)}"
     coverage = "nothing" if service.coverage is None else percent_text(service.coverage)
-    target = "" if service.target_text is None else f" of {service.target_text}"
+    target = "" if service.target_text is None else f" of {service.target_text.replace('%', '').strip()} %"
     lines = [
         f"{service.service}: {shown}{target}{worst}, seen {coverage} of the time: {_VERDICTS[service.verdict]}",
         f"  counted {_amount(service, service.counted)} of {_amount(service, service.out_of)}"
@@ -94,7 +94,9 @@ def _credit(credit: CreditResult) -> list[str]:
     ]
     if credit.tier is not None:
         assert credit.availability is not None
-        lines.append(f"  {percent_text(credit.availability)} is below {credit.tier.below_text}")
+        lines.append(
+            f"  {percent_text(credit.availability)} is below {credit.tier.below_text.replace('%', '').strip()} %"
+        )
     if credit.beyond_ms or credit.blocks:
         lines.append(
             f"  allowance {say_duration(int(credit.allowance_ms))}, beyond it {say_duration(int(credit.beyond_ms))}:"

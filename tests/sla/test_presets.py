@@ -257,3 +257,71 @@ def test_a_preset_can_be_read_and_said(name: str) -> None:
     for service in contract.services:
         assert f"- {service.name}: " in said
     assert max(len(line) for line in said.splitlines()) <= 100
+
+
+@pytest.mark.parametrize(
+    ("preset", "sentences"),
+    [
+        (
+            "mailgun",
+            (
+                "api: promised to be available 99.99 %.",
+                "It is compared with the length of the period less what is left out.",
+                "Scheduled maintenance is left out; emergency maintenance is left out.",
+                "Maintenance never excuses smtp_in.",
+                "5 % of the fee for each 30 min of down time beyond the first 0.01 % of the period less what is left"
+                " out for every service; only whole blocks count.",
+                "A credit must be claimed within 30 d after the end of each outage.",
+            ),
+        ),
+        (
+            "clicksend",
+            (
+                "Down time is rounded to whole minutes, to the nearest, a half going up, the sum of it.",
+                "It is compared with 30 d, whatever the length of the period.",
+                "Scheduled maintenance is left out if it was announced 7 d or more before; emergency maintenance counts"
+                " as down time.",
+                "Below 95 % availability: 100 % of the fee.",
+                "important: a ticket must be acted on within 30 min, at any hour.",
+                "normal: a ticket must be answered within 8 h of the opening time of the calendar “office”.",
+            ),
+        ),
+        (
+            "mailpro",
+            (
+                "The probes on schedule are counted: those that failed, out of those that failed or succeeded, without"
+                " what is left out.",
+                "For the outages and the credit, a target is down when more than half of the locations that have a"
+                " result see it down.",
+                "office: Monday to Friday, 08:00 to 17:00, by the clocks of +01:00; and Monday to Friday, 09:00 to"
+                " 17:00, by the clocks of -06:00.",
+                "legal: a ticket must be answered within 5 workdays of the calendar “office”.",
+            ),
+        ),
+        (
+            "omicron",
+            (
+                "The contract promises no availability.",
+                "regular, on the plan starter: a ticket must be answered within 24 h of the opening time of the"
+                " calendar “workdays”. One opened while “office” is closed starts when that next opens.",
+                "One that came otherwise is judged as regular.",
+                "While a ticket waits for the customer, its time stands still.",
+            ),
+        ),
+        (
+            "sparkpost",
+            (
+                "api: no figure is promised.",
+                "Only these failures count as down: server_error, timeout.",
+                "A second counts as down when there was a probe in it and every probe in it failed; one whose beginning"
+                " is left out does not count.",
+                "One that came otherwise is judged as non_critical, for which there is no rule.",
+            ),
+        ),
+    ],
+)
+def test_a_preset_in_plain_words(preset: str, sentences: tuple[str, ...]) -> None:
+    """What ``slaproof contract show`` prints can be laid beside the text: figures with their units, whole sentences."""
+    said = " ".join(describe(load_preset(preset)).split())
+    for sentence in sentences:
+        assert sentence in said, sentence
