@@ -42,7 +42,7 @@ def brief(ms: int) -> str:
 
 def render(standing: Standing, watch: Watch, *, width: int = 120) -> RenderableType:
     """The whole picture."""
-    parts: list[RenderableType] = [_head(standing, watch), ""]
+    parts: list[RenderableType] = [_head(standing, watch, width), ""]
     if standing.contracts:
         parts.append(_services(standing, width))
     alone = [one for one in standing.targets if one.contract is None]
@@ -56,25 +56,27 @@ def render(standing: Standing, watch: Watch, *, width: int = 120) -> RenderableT
     return Group(*parts)
 
 
-def _head(standing: Standing, watch: Watch) -> Text:
+def _head(standing: Standing, watch: Watch, width: int) -> Text:
     services = [service for contract in standing.contracts for service in contract.services if _seen(service)]
     down = sum(service.state == "down" for service in services)
     if down:
-        text = Text(f" {down} of {len(services)} services down ", style="bold white on red")
+        text = Text.assemble((f" {down} of {len(services)} services down ", "bold white on red"))
     elif services and all(service.state == "up" for service in services):
-        text = Text(f" all {len(services)} services up ", style="bold white on green")
+        text = Text.assemble((f" all {len(services)} services up ", "bold white on green"))
     else:
         up = sum(service.state == "up" for service in services)
-        text = Text(f" {up} of {len(services)} services up, the others unknown ", style="bold black on yellow")
-    text.append(f"  {watch.location}, {when(standing.at)[:19]} UTC  ", style="none")
+        said = f" {up} of {len(services)} services up, the others unknown "
+        text = Text.assemble((said, "bold black on yellow"))
+    text.append(f"  {watch.location}, {when(standing.at)[:19]} UTC  ")
     if watch.newest is None:
-        text.append("nothing observed yet", style="yellow on default")
+        text.append("nothing observed yet", style="yellow")
     else:
         age = brief(standing.at - watch.newest)
         if watch.daemon is None:
             text.append(f"no daemon runs; last probe {age} ago", style="yellow")
         else:
-            text.append(f"daemon {watch.daemon}, last probe {age} ago", style="dim")
+            daemon = f"daemon {watch.daemon}, " if width >= 100 else ""
+            text.append(f"{daemon}last probe {age} ago", style="dim")
     return text
 
 
@@ -142,7 +144,7 @@ def _cells(service: ServiceStanding, now: int, width: int) -> Iterator[Text]:
 def _colour(service: ServiceStanding) -> str:
     if service.target is None or service.current.availability is None:
         return "none"
-    return "green" if service.current.availability >= service.target else "bold red"
+    return {"met": "green", "breached": "bold red"}.get(service.current.verdict, "yellow")
 
 
 def _budget(service: ServiceStanding, width: int) -> Text:

@@ -24,7 +24,7 @@ from monitor.in_force import config_data
 from monitor.judge import Judge
 from monitor.report import COLUMNS, gather
 from monitor.report_rich import show as show_rich
-from monitor.report_text import WIDTH, write
+from monitor.report_text import WIDTH, percent, write
 from monitor.sla.instants import parse_instant
 from monitor.slots import first_slot, offset_ms
 from monitor.status import Watch, brief, render
@@ -168,12 +168,18 @@ def test_a_running_period_balances_to_now(folder: Path, later: int) -> None:
     assert "The period is still running: judged until 2026-10-11 00:0" in page
     assert [one.difference for one in report.contracts[0].balances] == [0]
     assert "It balances: 14,400 probes due = 14,388 made + 12 missed." in page
-    console = Console(width=150, record=True, file=io.StringIO())
-    show_rich(report, console)
-    shown = console.export_text()
-    assert "Mailpost service level agreement · 2026-10" in shown
-    assert "server_error" in shown
-    assert "5 % of 90 EUR = 4.50 EUR" in shown
+    for width in (80, 111, 112, 150):  # nothing is cut off, and no number is torn apart
+        console = Console(width=width, record=True, file=io.StringIO())
+        show_rich(report, console)
+        shown = console.export_text()
+        assert "Mailpost service level agreement · 2026-10" in shown
+        assert "2026-10-05 10:" in shown
+        assert "server_error" in shown
+        assert "5 % of 90 EUR = 4.50 EUR" in shown
+        assert "…" not in shown
+        figures = report.contracts[0].evaluation.services[0]
+        for figure in (figures.availability, figures.worst_case, figures.coverage):
+            assert percent(figure) in shown
 
 
 def test_the_report_as_json_and_csv(folder: Path) -> None:
