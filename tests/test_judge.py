@@ -369,7 +369,7 @@ async def test_another_configuration_is_judged_by_at_once(store, clock):
 
 
 async def test_a_reload_keeps_what_it_has_nothing_to_do_with(store, clock, monkeypatch):
-    """What is known of a contract that stays as it was is not read again; a target that moved speaks for its new one."""
+    """A contract that stays as it was is not read again; a target that moved speaks for its new one."""
     await put(store, *minutes(T0, 5, "refused"), *minutes(T0, 5, target="lone"))
     clock.set_ms(T0 + 5 * MINUTE)
     judge = Judge(store.reader, config(), clock, live=True)
