@@ -198,7 +198,7 @@ class _Loader:
         if not section:  # targets may be watched for their own sake
             return {}
         found = {}
-        for name, terms in read_terms(self._document, self._base, self._problems, others=()).items():
+        for name, terms in read_terms(self._document, self._base, self._problems).items():
             entry = section[name] if isinstance(section, dict) else None
             assert isinstance(entry, dict)
             preset, file = entry.get("preset"), entry.get("file")

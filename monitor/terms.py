@@ -7,6 +7,7 @@ not looked at here: ``monitor.config`` reads that, and calls these functions for
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from monitor.yamlfile import Document, Problem, Problems, load
 
 TERMS_KEYS = ("preset", "file", "fee", "billing_day", "plan")
 """The keys of one entry of ``contracts`` that are read here."""
+
+
+_TARGET_KEYS = ("name", "contract", "service", "interval", "stale_after")
+"""The keys of one entry of ``targets`` that are read here."""
 
 
 def presets_folder() -> Path:
@@ -69,13 +74,13 @@ def read_terms(
     problems: list[Problem],
     *,
     only: str | None = None,
-    others: Collection[str] | None = None,
+    others: Collection[str] = (),
 ) -> dict[str, Terms]:
     """Read the ``contracts`` of a configuration, with the files and presets that they name.
 
     ``folder`` is where relative ``file:`` names begin. ``only`` reads one contract and leaves the others alone.
-    ``others`` are keys of an entry that somebody else reads; None: any. What is wrong is added to ``problems``, and
-    an entry with a problem is left out of the answer.
+    ``others`` are keys of an entry that somebody else reads. What is wrong is added to ``problems``, and an entry with
+    a problem is left out of the answer.
     """
     root = document.data
     section = root.get("contracts") if isinstance(root, dict) else None
@@ -93,14 +98,12 @@ def read_terms(
 
 
 def _entry(
-    document: Document, folder: Path, problems: list[Problem], name: str, entry: Any, others: Collection[str] | None
+    document: Document, folder: Path, problems: list[Problem], name: str, entry: Any, others: Collection[str]
 ) -> Terms | None:
     path = ("contracts", name)
     reading = Reading()
     what = f"contract '{name}'"
-    if isinstance(entry, Mapping) and others is None:
-        entry = {key: value for key, value in entry.items() if key in TERMS_KEYS}
-    values = reading.mapping(entry, (), (*TERMS_KEYS, *(others or ())), what=what)
+    values = reading.mapping(entry, (), (*TERMS_KEYS, *others), what=what)
     preset = reading.text(values.get("preset"), ("preset",), what="preset")
     file = reading.text(values.get("file"), ("file",), what="file")
     if (preset is None) == (file is None) and not reading.faults:
@@ -188,6 +191,11 @@ def _target(
     document: Document, terms: Mapping[str, Terms], problems: list[Problem], index: int, entry: Mapping[str, Any]
 ) -> TargetSpec | None:
     reading = Reading()
+    for key in entry:
+        # What it probes is read elsewhere, but a mistyped stale_after would change the verdict without a word.
+        meant = [] if key in _TARGET_KEYS else get_close_matches(str(key), _TARGET_KEYS, n=1, cutoff=0.8)
+        if meant:
+            reading.fault((key,), f"a target has no key '{key}': did you mean '{meant[0]}'?", key=True)
     for key in ("name", "contract", "service", "interval"):
         reading.needed(entry, key, (), what="a target")
     name = reading.name(entry.get("name"), ("name",), what="name")

@@ -286,3 +286,30 @@ def test_several_targets_need_to_say_when_the_service_is_down(tmp_path: Path) ->
         Problems, match=r"c.yaml:2:6: service 'api' has 2 targets .* write down_when: any or down_when: all"
     ):
         evaluate_files(tmp_path / "c.yaml", "a", [tmp_path / "r.csv"], None, period="2026-10", now=None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "target", "message"),
+    [
+        ("preset: mailgun, billing_dya: 15", "interval: 60s",
+         "2:24: contract 'c' has no key 'billing_dya': did you mean 'billing_day'?"),
+        ("fiel: my.yaml", "interval: 60s", "2:7: contract 'c' has no key 'fiel': did you mean 'file'?"),
+        ("preset: mailgun", "interval: 60s, stale_afer: 5m",
+         "4:65: a target has no key 'stale_afer': did you mean 'stale_after'?"),
+        ("preset: mailgun", "intervall: 60s", "4:50: a target has no key 'intervall': did you mean 'interval'?"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_key_is_not_passed_over(entry: str, target: str, message: str, tmp_path: Path) -> None:
+    """A key that would change the verdict is refused where it is misspelt, with its line and column."""
+    config = tmp_path / "monitor.yaml"
+    config.write_text(
+        f"contracts:\n  c: {{{entry}}}\ntargets:\n"
+        f'  - {{name: long-name, contract: c, service: api, {target}, http: {{url: "https://x.example/"}}}}\n'
+    )
+    (tmp_path / "r.csv").write_text(HEAD + "\n")
+    done = CliRunner().invoke(
+        evaluate,
+        ["--config", str(config), "--contract", "c", "--results", str(tmp_path / "r.csv"), "--period", "2026-10"],
+    )
+    assert isinstance(done.exception, Problems)
+    assert f"{config}:{message}" in str(done.exception).splitlines()
