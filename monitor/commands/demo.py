@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=1, show_default=True, help="Another number tells another story.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The database to make.")
 @click.option("--prove", "with_proof", is_flag=True, help="Seal the days and write each contract's statement as a PDF.")
+@click.option(
+    "--lang", "languages", type=click.Choice(["en", "de"]), multiple=True, help="Of the statements; several will do."
+)
 @config_option
 @click.pass_context
 def demo(
@@ -30,6 +33,7 @@ def demo(
     seed: int,
     output: Path | None,
     with_proof: bool,
+    languages: tuple[str, ...],
     config_path: Path | None,
 ) -> None:
     """Fill a past month (the last one) with a generated history, and print its statement.
@@ -79,12 +83,13 @@ def demo(
         click.echo(write(found))
         click.echo(f"{count:,} generated observations stand in {path}.")
         if with_proof:
-            for line in asyncio.run(_prove(config, store, end, month)):
+            for line in asyncio.run(_prove(config, store, end, month, languages or ("en",))):
                 click.echo(line)
 
 
-async def _prove(config: Config, store: SqliteStore, end: int, month: str) -> list[str]:
+async def _prove(config: Config, store: SqliteStore, end: int, month: str, languages: tuple[str, ...]) -> list[str]:
     from dataclasses import replace
+    from itertools import product
 
     from monitor.proving.prover import CannotProve, Wanted
     from monitor.proving.workshop import Workshop
@@ -96,9 +101,10 @@ async def _prove(config: Config, store: SqliteStore, end: int, month: str) -> li
     shop = replace(Workshop.of(config), storage=store.path)
     await Sealer(store, clock, shop.keys, seal_after_ms=0, heartbeat_ms=0).step()
     lines = []
-    for name in config.contracts:
+    for name, language in product(config.contracts, languages):
+        wanted = Wanted(contract=name, period=month, language=language, customer="Example")
         try:
-            record, _ = await shop.prove(store, clock, Wanted(contract=name, period=month, customer="Example"))
+            record, _ = await shop.prove(store, clock, wanted)
             lines.append(f"Proof: {record.path}")
         except CannotProve as error:
             lines.append(f"No proof of {name}: {error}")

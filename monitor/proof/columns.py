@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from operator import add
 
@@ -26,7 +27,8 @@ class ColumnError(ValueError):
 
 Column = tuple[int, tuple[int, ...], tuple[bytes, ...]]
 """What is added to each number, how many bits each plane holds of the rest (lowest first), and the planes."""
-_LOW = (8, 4, 2)
+_WIDEST = 56
+_LOW: tuple[int, ...] = (8, 4, 2)
 """How many bits the lowest plane may have. The higher ones have eight."""
 
 
@@ -34,19 +36,19 @@ def cut(column: Sequence[int], low: int = 8) -> Column:
     """A column cut into planes, with ``low`` bits (1, 2, 4 or 8) in the lowest. ColumnError where it cannot be."""
     base = min(column, default=0)
     width = (max(column, default=0) - base).bit_length()
-    if width > 64:
+    if width > _WIDEST:
         raise ColumnError("numbers that are too far apart for a column")
-    rest = array("Q", [number - base for number in column])
+    data = _little(array("Q", [number - base for number in column] if base else column)).tobytes()
     bits, planes = [], []
     if width and low < 8:
-        mask = (1 << low) - 1
         bits.append(low)
-        planes.append(_dense(bytes(number & mask for number in rest), low))
-        rest, width = array("Q", [number >> low for number in rest]), width - low
-    data = memoryview(_little(rest)).cast("B")
+        planes.append(_dense(data[::8].translate(_lowest(low, 0)), low))
+        # All numbers at once, as one big one: what falls into a number from the next one stays above its own bits.
+        data = (int.from_bytes(data, "little") >> low).to_bytes(len(data), "little")
+        width -= low
     for plane in range(-(-width // 8)):
         bits.append(8)
-        planes.append(bytes(data[plane::8]))
+        planes.append(data[plane::8])
     return base, tuple(bits), tuple(planes)
 
 
@@ -55,15 +57,15 @@ def joined(column: Column, count: int) -> list[int]:
     base, bits, planes = column
     if not bits:
         return [base] * count
-    if bits[0] < 8:
-        low, shift = _sparse(planes[0], bits[0], count), bits[0]
-        if len(bits) == 1:
-            return [base + number for number in low]
-        high = joined((0, bits[1:], planes[1:]), count)
-        return [base + (number << shift) + rest for number, rest in zip(high, low, strict=True)]
+    low = bits[0] if bits[0] < 8 else 0
     raw = bytearray(count * 8)
-    for number, plane in enumerate(planes):
+    for number, plane in enumerate(planes[1:] if low else planes):
         raw[number::8] = plane
+    if low and len(bits) > 1:
+        raw = bytearray((int.from_bytes(raw, "little") << low).to_bytes(len(raw) + 8, "little")[: len(raw)])
+    if low:
+        least = _sparse(planes[0], low, count)
+        raw[::8] = (int.from_bytes(raw[::8], "little") | int.from_bytes(least, "little")).to_bytes(count, "little")
     whole = array("Q")
     whole.frombytes(raw)
     found = _little(whole).tolist()
@@ -82,11 +84,17 @@ def _dense(small: bytes, bits: int) -> bytes:
 
 
 def _sparse(dense: bytes, bits: int, count: int) -> bytes:
-    each, mask = 8 // bits, (1 << bits) - 1
+    each = 8 // bits
     out = bytearray(len(dense) * each)
     for place in range(each):
-        out[place::each] = dense.translate(bytes(byte >> place * bits & mask for byte in range(256)))
+        out[place::each] = dense.translate(_lowest(bits, place * bits))
     return bytes(out[:count])
+
+
+@cache
+def _lowest(bits: int, shift: int) -> bytes:
+    """For ``translate``: so many bits of each byte, from this one on."""
+    return bytes(byte >> shift & (1 << bits) - 1 for byte in range(256))
 
 
 def _little(column: array[int]) -> array[int]:
@@ -167,11 +175,14 @@ def unpack(packed: Packed) -> Rows:
             taking.take(count),
         )
         taking.end()
-        slots = accumulate(((n >> 1 ^ -(n & 1)) + 1 for n in steps), add, initial=head["first"] - 1)
-        next(slots)
-        at = [slot * step + phase + ms for slot, ms in zip(slots, late, strict=True)]
+        start = head["first"] * step + phase
+        starts: Iterable[int] = range(start, start + many * step, step)
+        if any(steps):  # seldom: without a gap, slot follows slot
+            starts = accumulate((((n >> 1 ^ -(n & 1)) + 1) * step for n in steps), add, initial=start - step)
+            next(starts)
+        at = list(map(add, starts, late))
         if rest:
-            scheduled, distances, last, at = iter(at), iter(rest), head["first"] * step + phase, []
+            scheduled, distances, last, at = iter(at), iter(rest), start, []
             for one in kind:
                 last = next(scheduled) if on_interval[one] else last + ((n := next(distances)) >> 1 ^ -(n & 1))
                 at.append(last)
@@ -187,7 +198,9 @@ class _Taking:
 
     def __init__(self, data: bytes, columns: JSON, count: int) -> None:
         self._columns = iter(columns)
-        if any(len(bits) > 8 or not set(bits[:1]) <= {1, 2, 4, 8} or set(bits[1:]) - {8} for _, bits in columns):
+        if any(
+            sum(bits) > _WIDEST + 7 or not set(bits[:1]) <= {1, 2, 4, 8} or set(bits[1:]) - {8} for _, bits in columns
+        ):
             raise ColumnError("planes of an impossible width")
         self._raw = inflate(data, count * sum(len(bits) for _, bits in columns))
         self._at = 0
@@ -239,13 +252,24 @@ _Chosen = tuple[int, tuple[int, ...], tuple[bytes, ...], list[bytes]]
 
 def _best(column: Sequence[int]) -> _Chosen:
     """The column cut so that it deflates to the fewest bytes, and what its planes deflate to."""
-    found = []
-    for low in _LOW:
+    found, lows = [], _LOW
+    if len(column) > _SAMPLE:  # a part of it tells well enough how to cut
+        part = column[len(column) // 3 :][:_SAMPLE]
+        sizes = {low: sum(map(len, _best_planes(cut(part, low)[2]))) for low in _LOW}
+        lows = (min(_LOW, key=lambda low: sizes[low]),)
+    for low in lows:
         base, bits, planes = cut(column, low)
-        found.append((base, bits, planes, [_deflate(plane, _STRATEGIES) for plane in planes]))
+        found.append((base, bits, planes, _best_planes(planes)))
         if sum(map(len, found[-1][3])) < 1000:
             break  # there is nothing to be gained
     return min(found, key=lambda one: sum(map(len, one[3])))
+
+
+_SAMPLE = 5000
+
+
+def _best_planes(planes: Sequence[bytes]) -> list[bytes]:
+    return [_deflate(plane, _STRATEGIES) for plane in planes]
 
 
 _STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from monitor.proof.bundle import BundleError, Container, packed_series, read_json, read_lines
@@ -19,13 +20,11 @@ class Series:
     target: str
     location: str
     rows: Rows
-    lines: list[str]
-    """The observations' canonical lines."""
     used: int = 0
     """How many of them segments have taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShownSegment:
     """A segment of an entry with its observations."""
 
@@ -34,7 +33,11 @@ class ShownSegment:
     segment: Segment
     """Without its observations."""
     rows: Rows
-    lines: Sequence[str]
+
+    @cached_property
+    def lines(self) -> Sequence[str]:
+        """The observations' canonical lines. Made when asked for: who only counts needs none."""
+        return self.rows.lines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def _series(container: Container) -> list[Series]:
     for index, packed in enumerate(packed_series(container.members)):
         try:
             rows = unpack(packed)
-            found.append(Series(str(packed.head["target"]), str(packed.head["location"]), rows, rows.lines()))
+            found.append(Series(str(packed.head["target"]), str(packed.head["location"]), rows))
         except (ColumnError, KeyError, ValueError) as error:
             raise BundleError(f"rows/{index:05d}.z", str(error)) from error
     return found
@@ -220,4 +223,4 @@ def _take(header: bytes, by_name: dict[tuple[str, str], Series]) -> ShownSegment
         raise BundleError(place, "observations are missing")
     start, series.used = series.used, series.used + count
     rows = series.rows.part(start, series.used)
-    return ShownSegment(header, data, segment, rows, series.lines[start : series.used])
+    return ShownSegment(header, data, segment, rows)

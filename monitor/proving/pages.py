@@ -90,7 +90,7 @@ def facts_of(proven: Proven, judged: Evaluation, dress: Dress) -> StatementFacts
         ),
         revision=_revision(proven),
         customer=dress.customer,
-        generated=any(event["event"] == "demo" for event in events),
+        generated=bool(config.get("generated")) or any(event["event"] == "demo" for event in events),
         file_name=dress.file,
     )
 

@@ -110,12 +110,13 @@ class Prover:
             given = replace(given, revision=last.revision + 1, amends=amendment)
         tail = f"-r{given.revision}" if given.revision > 1 else ""
         name = f"{wanted.contract}-{wanted.period}{tail}"
+        file = f"{name}.pdf" if wanted.language == "en" else f"{name}-{wanted.language}.pdf"
         dress = Dress(
             language=wanted.language,
             customer=wanted.customer,
             signer=self._identity.name,
             program=program(),
-            file=f"{name}.pdf",
+            file=file,
         )
         # The words are made from the bundle as a reader has it, so that a reader can make them anew.
         bare.about |= {"revision": given.revision, "amends": amends_json(given.amends)}
@@ -128,7 +129,7 @@ class Prover:
             bundle=bundle,
             evaluation=judged,
             revision=given.revision,
-            file_name=f"{name}.pdf",
+            file_name=file,
             content_sha256=content_hash,
             changes=changes,
             unsealed_events=self._unsealed(wanted.contract, entries),

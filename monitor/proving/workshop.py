@@ -99,8 +99,6 @@ class Workshop:
         if isinstance(made, ProofRecord):
             return made, None
         path = self.folder / made.file_name
-        if wanted.language != "en":
-            path = path.with_stem(f"{path.stem}-{wanted.language}")
         record = ProofRecord(
             contract=wanted.contract,
             period=wanted.period,

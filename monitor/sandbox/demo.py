@@ -52,7 +52,7 @@ async def fill(config: Config, path: Path, *, start: int, end: int, seed: int, p
     with open_store(path, config.location, clock) as store:
         marked = {"seed": seed, "note": "generated history: an example, not a measurement"}
         await store.writer.put_event(make("demo", marked, source="demo", at=clock.at))
-        await store.writer.put_event(Event(kind="config", at=clock.at, data=config_data(config)))
+        await store.writer.put_event(Event(kind="config", at=clock.at, data={**config_data(config), "generated": True}))
         events = [make(kind, data, source="demo") for kind, data in story.events]
         for event in sorted(events, key=lambda one: one.at):
             clock.at = min(max(event.at, start - DAY), end - 1)

@@ -180,6 +180,8 @@ def contract_config(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     own = {key: known for key, known in data["targets"].items() if known["contract"] == name}
     fee = None if contract["fee"] is None else {"amount": contract["fee"], "currency": contract["currency"]}
     return {
+        # Sealed with every day, so that no proof of a generated history can be without it.
+        **({"generated": True} if data.get("generated") else {}),
         "billing_day": contract["billing_day"],
         "fee": fee,
         "plan": contract["plan"],

@@ -55,12 +55,12 @@ def content(facts: StatementFacts, language: str) -> Content:
             "program": facts.program,
         },
         "weekdays": list(say.weekdays()),
-        "calendar_note": say("calendar_note", timezone=judged.terms.contract.timezone),
-        "calendars": [_calendar(s, facts, say) for s in judged.services],
+        "calendar_note": say("calendar_note", timezone=say.zone_name),
+        "calendars": [_calendar(s, facts, say) for s in judged.services if s.coverage],
         "outages": [_outage(s, o, facts, say) for s in judged.services for o in s.outages],
         "excuses": _excuses(facts, say),
         "holes": [
-            [h.target, say.moment(h.start), say.moment(h.end), say.number(h.slots), h.reason.replace("_", " ")]
+            [h.target, say.moment(h.start), say.moment(h.end), say.number(h.slots), say.gap(h.reason)]
             for h in facts.holes
         ],
         "balances": [
@@ -105,7 +105,7 @@ def _period(facts: StatementFacts, say: Speaker) -> str:
     judged = facts.evaluation
     kind = say(judged.terms.contract.period)
     first, last = say.day(judged.period.start), say.day(judged.period.end - 1)
-    return f"{first} – {last} ({kind}, {judged.terms.contract.timezone})"
+    return f"{first} – {last} ({kind}, {say.zone_name})"
 
 
 def _share(ratio: Fraction | None, say: Speaker, digits: int = 4) -> str:
@@ -116,9 +116,12 @@ def _sentence(service: ServiceResult, say: Speaker) -> str:
     name = say.service(service.service)
     if service.availability is None:
         return say("say_nothing", service=name)
+    if not service.coverage:
+        return say("say_unseen", service=name)
     return say(
         f"say_{service.verdict}",
         service=name,
+        whole=say("whole_check" if service.unit == "check" else "whole_time"),
         availability=_share(service.availability, say),
         target=say.percent(service.target_text or ""),
         worst=_share(service.worst_case, say),
@@ -133,7 +136,8 @@ def _service(service: ServiceResult, say: Speaker) -> Content:
     return {
         "name": say.service(service.service),
         "target": say.percent(service.target_text) if service.target_text else "–",
-        "availability": _share(service.availability, say),
+        # What nobody observed has no availability that one could quote, though the arithmetic counts it as up.
+        "availability": _share(service.availability if service.coverage else None, say),
         "worst": _share(service.worst_case, say),
         "coverage": _share(service.coverage, say),
         "counted": _counted(service, say),
@@ -151,7 +155,7 @@ def _credit(credit: CreditResult | None, terms: Terms, say: Speaker) -> Content:
         text = say("credit_none")
     else:
         amount = say("credit_amount", amount=money) if money else ""
-        deadline = say.moment(credit.claim_by, local=True, seconds=False) + f" ({say.timezone})"
+        deadline = say.moment(credit.claim_by, local=True, seconds=False) + f" ({say.zone_name})"
         key = "credit_due" if credit.claim_by is not None else "credit_due_open"
         text = say(key, percent=percent, amount=amount, deadline=deadline)
     exact = "" if credit.counted == credit.counted_exact else say("credit_exact", exact=say.span(credit.counted_exact))
@@ -337,7 +341,7 @@ def _outage(service: ServiceResult, outage: Outage, facts: StatementFacts, say: 
 def _both(at: int, say: Speaker) -> str:
     """An instant in UTC and, where it differs, as the contract's clocks show it."""
     utc = f"{say.moment(at)} UTC"
-    return utc if say.timezone == "UTC" else f"{utc} · {say.moment(at, local=True)} {say.timezone}"
+    return utc if say.timezone == "UTC" else f"{utc} · {say.moment(at, local=True)} {say.zone_name}"
 
 
 def _shown(probes: Sequence[Probe], outage: Outage) -> tuple[list[Probe], list[Probe], int]:
@@ -366,11 +370,11 @@ def _excuses(facts: StatementFacts, say: Speaker) -> list[list[str]]:
                 downs.append(f"{say.service(service.service)} {say.span(excuse.down_ms)}")
     out = []
     for excuse, names, downs in sorted(rows.values(), key=lambda row: (row[0].start, row[0].end, row[0].why)):
-        what = say(f"kind_{excuse.what}") if excuse.source == "maintenance" else excuse.what.replace("_", " ")
+        what = say(f"kind_{excuse.what}") if excuse.source == "maintenance" else say.reason(excuse.what)
         out.append(
             [
                 f"{what}{f': {excuse.note}' if excuse.note else ''}",
-                ", ".join(names),
+                say("everywhere") if len(names) == len(facts.evaluation.services) > 1 else ", ".join(names),
                 say.moment(excuse.start, seconds=False),
                 say.moment(excuse.end, seconds=False),
                 say.moment(excuse.announced, seconds=False),

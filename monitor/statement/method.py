@@ -14,7 +14,7 @@ def method(judged: Evaluation, targets: Sequence[TargetSpec], say: Speaker) -> l
 
     def clause(*keys: str) -> str:
         found = next((contract.clauses[key] for key in keys if key in contract.clauses), "")
-        return say("m_clause", clause=found) if found else ""
+        return say.clause(found) if found else ""
 
     how = [[_unit(judged, say), clause("unit", "availability")]]
     if rules.denominator == "fixed":
@@ -28,14 +28,15 @@ def method(judged: Evaluation, targets: Sequence[TargetSpec], say: Speaker) -> l
     how.append([say("m_outcomes", outcomes=outcomes), clause("counted_outcomes", "availability")])
     holds = sorted({target.hold_ms for target in targets})
     if holds:
-        how.append([say("m_hold", hold=" / ".join(say.span(hold) for hold in holds)), ""])
+        hold = f" {say('or')} ".join(say.span(hold) for hold in holds)
+        how.append([say("m_hold_many" if len(holds) > 1 else "m_hold", hold=hold), ""])
     how.append([say("m_unknown"), ""])
     if rules.counts_from == "report":
         how.append([say("m_report"), clause("counts_from", "availability")])
     quorum = rules.quorum
     how.append([say("m_quorum", quorum=quorum if isinstance(quorum, int) else say(f"m_quorum_{quorum}")), ""])
     how += _maintenance(judged, say, clause("maintenance"))
-    reasons = ", ".join(reason.replace("_", " ") for reason in contract.exclusions) or say("none")
+    reasons = ", ".join(map(say.reason, contract.exclusions)) or say("none")
     how.append([say("m_exclusions", reasons=reasons), clause("exclusions")])
     if judged.holidays:
         how.append([say("m_holidays", version=judged.holidays), ""])

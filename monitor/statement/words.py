@@ -56,14 +56,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "breached": "promise broken",
         "unproven": "not proven",
         "no_target": "no promise",
-        "say_breached": "{service} was available {availability} of the time. The contract promises {target}: "
+        "say_breached": "{service}: available {availability} of {whole}. The contract promises {target}: "
         "the promise was broken.",
-        "say_met": "{service} was available {availability} of the time. The contract promises {target}: "
+        "say_met": "{service}: available {availability} of {whole}. The contract promises {target}: "
         "the promise was kept, even if all that was not seen had been down.",
-        "say_unproven": "{service} was seen available {availability} of the time. The contract promises {target}; "
-        "too much was not seen to say that the promise was kept: at worst it was {worst}.",
-        "say_no_target": "{service} was available {availability} of the time. The contract promises no figure.",
-        "say_nothing": "For {service} there is nothing to divide by: no figure can be given.",
+        "say_unproven": "{service}: available {availability} of {whole}, as far as was seen. The contract promises "
+        "{target}; too much was not seen to say that the promise was kept: at worst it was {worst}.",
+        "say_no_target": "{service}: available {availability} of {whole}. The contract promises no figure.",
+        "say_nothing": "{service}: there is nothing to divide by; no figure can be given.",
+        "say_unseen": "{service}: nothing was observed; no figure can be given.",
+        "whole_time": "the time",
+        "whole_check": "the checks",
         "service": "Service",
         "target": "Promised",
         "availability": "Availability",
@@ -222,6 +225,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "m_outcomes": "These outcomes count as down: {outcomes}. What is the customer's, the network's or the monitor's own "
         "fault never counts against the provider; it is shown as not seen.",
         "m_hold": "What a probe found holds until the next one, but no longer than {hold}; after that the state is unknown.",
+        "or": "or",
+        "m_hold_many": "What a probe found holds until the next one, but no longer than {hold}, as the target's interval "
+        "is; after that the state is unknown.",
         "m_outage": "An outage runs from the first failed probe to the first good one. After a failure the target is "
         "probed again at short intervals.",
         "m_report": "Of each outage only the part after its first report to the provider counts.",
@@ -237,6 +243,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "m_quorum_any": "one",
         "m_unknown": "Availability takes what was not seen as up: only what was seen failing is held against the provider.",
         "m_clause": "clause {clause}",
+        "m_heading": "section “{clause}”",
         "m_holidays": "Holidays are those of the package holidays {version}.",
         "everywhere": "all services",
         "none": "none",
@@ -253,17 +260,20 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "provider": "Anbieter",
         "verdict_heading": "Das Ergebnis",
         "met": "eingehalten",
-        "breached": "gebrochen",
+        "breached": "nicht eingehalten",
         "unproven": "nicht bewiesen",
         "no_target": "keine Zusage",
-        "say_breached": "{service} war zu {availability} der Zeit verfügbar. Der Vertrag sagt {target} zu: "
-        "Die Zusage wurde gebrochen.",
-        "say_met": "{service} war zu {availability} der Zeit verfügbar. Der Vertrag sagt {target} zu: "
+        "say_breached": "{service}: verfügbar zu {availability} {whole}. Der Vertrag sagt {target} zu: "
+        "Die Zusage wurde nicht eingehalten.",
+        "say_met": "{service}: verfügbar zu {availability} {whole}. Der Vertrag sagt {target} zu: "
         "Die Zusage wurde eingehalten, selbst wenn alles nicht Gesehene ausgefallen wäre.",
-        "say_unproven": "{service} wurde zu {availability} der Zeit verfügbar gesehen. Der Vertrag sagt {target} zu; "
-        "zu viel blieb ungesehen, um das Einhalten zu beweisen: im schlechtesten Fall waren es {worst}.",
-        "say_no_target": "{service} war zu {availability} der Zeit verfügbar. Der Vertrag nennt keinen Wert.",
-        "say_nothing": "Für {service} gibt es nichts, woran gemessen werden könnte: ein Wert lässt sich nicht angeben.",
+        "say_unproven": "{service}: verfügbar zu {availability} {whole}, soweit gesehen. Der Vertrag sagt {target} zu; "
+        "zu viel blieb ungesehen, um zu beweisen, dass die Zusage eingehalten wurde: schlimmstenfalls waren es {worst}.",
+        "say_no_target": "{service}: verfügbar zu {availability} {whole}. Der Vertrag nennt keinen Wert.",
+        "say_nothing": "{service}: es gibt nichts, woran gemessen werden könnte; ein Wert lässt sich nicht angeben.",
+        "say_unseen": "{service}: es wurde nichts beobachtet; ein Wert lässt sich nicht angeben.",
+        "whole_time": "der Zeit",
+        "whole_check": "der Prüfungen",
         "service": "Dienst",
         "target": "Zugesagt",
         "availability": "Verfügbarkeit",
@@ -275,7 +285,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "Ausfall; „gesehen“ ist der Anteil der Zeit, in dem der Zustand bekannt war.",
         "checks": "{n} Prüfungen",
         "credit_heading": "Gutschrift",
-        "credit_due": "Eine Gutschrift von {percent} der Gebühr steht zu{amount}. Sie ist vor dem {deadline} zu verlangen.",
+        "credit_due": "Eine Gutschrift von {percent} der Gebühr steht zu{amount}. Sie ist vor dem {deadline} geltend zu machen.",
         "credit_due_open": "Eine Gutschrift von {percent} der Gebühr steht zu{amount}. Der Vertrag nennt keine Frist.",
         "credit_amount": ": {amount}",
         "credit_none": "Es steht keine Gutschrift zu.",
@@ -284,8 +294,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credit_exact": "vor dem Runden {exact}",
         "credit_out_of": "Von",
         "credit_availability": "Verfügbarkeit aller Dienste zusammen",
-        "credit_allowance": "Frei vor einer Gutschrift ({share} davon)",
-        "credit_beyond": "Über das Freie hinaus",
+        "credit_allowance": "Freigrenze vor einer Gutschrift ({share} davon)",
+        "credit_beyond": "Über die Freigrenze hinaus",
         "credit_blocks": "Blöcke zu {each}, je {credit}",
         "credit_whole": "{n} ganze",
         "credit_begun": "{n} begonnene",
@@ -297,7 +307,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credit_fee": "Gebühr",
         "credit_before_cap_amount": "Betrag vor der Obergrenze",
         "credit_result": "Betrag",
-        "credit_deadline": "Zu verlangen vor dem",
+        "credit_deadline": "Geltend zu machen vor dem",
         "no_fee": "Die Konfiguration nennt keine Gebühr, daher steht hier kein Betrag.",
         "verify_heading": "So wird dieser Nachweis geprüft",
         "verify_text": "Diese Datei trägt ihre Beweise in sich: jede Beobachtung hinter diesen Seiten, Tag für Tag "
@@ -327,7 +337,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "outage_cause": "Erste Ursache",
         "outage_reported": "Gemeldet",
         "outage_not_reported": "nicht gemeldet",
-        "outage_claim": "Zu verlangen vor",
+        "outage_claim": "Geltend zu machen vor",
         "outage_failures": "{n} Fehlschläge",
         "outage_alt": "Zeitleiste von {start} bis {end}: ausgefallen von {down} bis {up}; {failures} gescheiterte und "
         "{ok} gute Messungen.",
@@ -337,7 +347,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "time": "Zeit (UTC)",
         "probe_target": "Ziel",
         "outcome": "Ergebnis",
-        "detail": "Was gesehen wurde",
+        "detail": "Was gesehen wurde, im Wortlaut",
         "scheduled": "planmäßig",
         "followup": "Nachmessung",
         "excuses_heading": "Wartung und Ausnahmen",
@@ -424,6 +434,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "m_outcomes": "Als Ausfall zählen diese Ergebnisse: {outcomes}. Was am Kunden, am Netz oder an der Messung selbst "
         "liegt, zählt nie gegen den Anbieter; es gilt als nicht gesehen.",
         "m_hold": "Was eine Messung fand, gilt bis zur nächsten, aber höchstens {hold}; danach ist der Zustand unbekannt.",
+        "m_hold_many": "Was eine Messung fand, gilt bis zur nächsten, aber höchstens {hold}, je nach dem Messabstand des "
+        "Ziels; danach ist der Zustand unbekannt.",
+        "or": "oder",
         "m_outage": "Ein Ausfall dauert von der ersten gescheiterten bis zur ersten guten Messung. Nach einem Fehler wird in "
         "kurzen Abständen nachgemessen.",
         "m_report": "Von jedem Ausfall zählt nur der Teil nach seiner ersten Meldung an den Anbieter.",
@@ -441,6 +454,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "m_unknown": "Die Verfügbarkeit wertet Ungesehenes als verfügbar: nur was scheitern gesehen wurde, zählt gegen den "
         "Anbieter.",
         "m_clause": "Ziffer {clause}",
+        "m_heading": "Abschnitt „{clause}“",
         "m_holidays": "Feiertage sind die des Pakets holidays {version}.",
         "everywhere": "alle Dienste",
         "none": "keine",
@@ -455,15 +469,54 @@ SERVICES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 OUTCOMES: Mapping[str, Mapping[str, str]] = {
-    "en": {"tls": "TLS", "dns": "DNS"},
+    "en": {"tls": "TLS", "dns": "DNS", "listed": "on a blocklist"},
     "de": {
         "ok": "in Ordnung", "timeout": "keine Antwort", "connect_timeout": "keine Verbindung", "refused": "abgelehnt",
         "reset": "abgebrochen", "tls": "TLS", "dns": "DNS", "server_error": "Serverfehler",
         "wrong_answer": "falsche Antwort", "protocol": "Protokollfehler", "undelivered": "nicht zugestellt",
-        "listed": "gelistet", "rejected": "zurückgewiesen", "throttled": "gedrosselt", "network": "Netz",
+        "listed": "auf einer Sperrliste", "rejected": "zurückgewiesen", "throttled": "gedrosselt", "network": "Netz",
         "local": "eigener Fehler", "offline": "selbst offline",
     },
 }  # fmt: skip
+
+GAPS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "not_running": "the monitor was not running",
+        "loop_stalled": "the monitor stood still",
+        "clock_stepped_forward": "the clock was set forward",
+        "clock_stepped_back": "the clock was set back",
+        "suspended": "the machine was suspended",
+        "overrun": "the probe before was still under way",
+        "store_full": "results could not be written",
+        "reload": "the configuration was reloaded",
+        "shutdown": "the monitor was stopped",
+        "imported": "no measurement was taken over",
+        "unaccounted": "the monitor does not know",
+    },
+    "de": {
+        "not_running": "die Messung lief nicht",
+        "loop_stalled": "die Messung stand still",
+        "clock_stepped_forward": "die Uhr wurde vorgestellt",
+        "clock_stepped_back": "die Uhr wurde zurückgestellt",
+        "suspended": "der Rechner schlief",
+        "overrun": "die Messung davor lief noch",
+        "store_full": "Ergebnisse ließen sich nicht schreiben",
+        "reload": "die Konfiguration wurde neu geladen",
+        "shutdown": "die Messung wurde angehalten",
+        "imported": "keine Messung wurde übernommen",
+        "unaccounted": "unbekannt",
+    },
+}
+"""Why the monitor did not see something."""
+
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "en": {"ddos": "DDoS attack"},
+    "de": {
+        "customer_error": "Fehler des Kunden", "customer_breach": "Vertragsbruch des Kunden", "ddos": "DDoS-Angriff",
+        "malware": "Schadsoftware", "intrusion": "Eindringen", "third_party": "Dritte", "force_majeure": "höhere Gewalt",
+    },
+}  # fmt: skip
+"""For what an exclusion may be."""
 
 
 class Speaker:
@@ -488,6 +541,23 @@ class Speaker:
     def outcome(self, name: str | None) -> str:
         """The outcome's name for people."""
         return OUTCOMES[self.language].get(name or "", (name or "–").replace("_", " "))
+
+    def gap(self, reason: str) -> str:
+        """Why the monitor did not see something, for people."""
+        return GAPS[self.language].get(reason, reason.replace("_", " "))
+
+    def reason(self, name: str) -> str:
+        """The reason of an exclusion, for people."""
+        return REASONS[self.language].get(name, name.replace("_", " "))
+
+    def clause(self, name: str) -> str:
+        """Where a contract says something: a number as it is, a heading in quotation marks."""
+        return self("m_clause" if name[:1].isdigit() or name[:1] == "§" else "m_heading", clause=name)
+
+    @property
+    def zone_name(self) -> str:
+        """The contract's timezone; a bare offset says from what."""
+        return f"UTC{self.timezone}" if self.timezone[:1] in "+-" else self.timezone
 
     def percent(self, text: str) -> str:
         """A percentage as this language writes it: with a thin space before the sign, and its own decimal mark."""
