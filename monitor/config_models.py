@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from monitor.durations import parse_duration
 from monitor.settings import Settings
+from probes._fields import DURATION_SCHEMA, Duration, duration_ms
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -20,21 +20,15 @@ def _name(value: Any) -> str:
     return value
 
 
-def _duration(value: Any) -> int:
-    if isinstance(value, int):
-        return value
-    return parse_duration(str(value))
-
-
 def _a_second_or_more(value: Any) -> int:
-    read = _duration(value)
+    read = duration_ms(value)
     if read < 1000:
         raise ValueError(f"'{value}' is too short: write 1s or more")
     return read
 
 
 def _some_time(value: Any) -> int:
-    read = _duration(value)
+    read = duration_ms(value)
     if read < 1:
         raise ValueError(f"'{value}' leaves no time for an answer: write 1s or more")
     return read
@@ -73,13 +67,8 @@ def _list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-_DURATION_SCHEMA = WithJsonSchema(
-    {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", "examples": ["60s", "5m"]}
-)
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
 """A name that fits into a label, a file's name and an address."""
-Duration = Annotated[int, BeforeValidator(_duration), _DURATION_SCHEMA]
-"""A length of time in milliseconds, written as ``60s``."""
 HostPort = Annotated[
     str, BeforeValidator(_host_port), WithJsonSchema({"type": "string", "examples": ["192.0.2.1:443"]})
 ]
@@ -107,9 +96,7 @@ class Reprobe(Settings):
 class ReferenceSettings(Settings):
     """How the reference hosts are asked whether this location is online."""
 
-    interval: Annotated[
-        Duration, BeforeValidator(_duration), Field(description="how often they are asked while all is well")
-    ] = 5_000
+    interval: Annotated[Duration, Field(description="how often they are asked while all is well")] = 5_000
     timeout: Annotated[Duration, Field(description="how long a host may take to answer a connection")] = 2_000
     fresh: Annotated[Duration, Field(description="how old an answer may be to judge a failed probe by")] = 1_000
 
@@ -130,11 +117,11 @@ class TargetSettings(Settings):
     contract: Annotated[str | None, Field(description="the contract whose service this target watches")] = None
     service: Annotated[str | None, Field(description="which service of the contract")] = None
     interval: Annotated[
-        Annotated[int, BeforeValidator(_a_second_or_more), _DURATION_SCHEMA] | None,
+        Annotated[int, BeforeValidator(_a_second_or_more), DURATION_SCHEMA] | None,
         Field(description="how often it is probed, from 1s; 60s where nothing is said"),
     ] = None
     timeout: Annotated[
-        Annotated[int, BeforeValidator(_some_time), _DURATION_SCHEMA] | None,
+        Annotated[int, BeforeValidator(_some_time), DURATION_SCHEMA] | None,
         Field(description="when an answer is too late; 10s, or nine tenths of an interval of 11s and less"),
     ] = None
     stale_after: Annotated[

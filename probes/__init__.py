@@ -6,14 +6,17 @@ It is found by its presence: nothing registers it. ``ls probes`` is the list.
 This package never imports ``monitor``: a probe cannot know the store, the contract or its own importance.
 """
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from probes._fields import ProbeTarget
-from probes._trace import Trace
+if TYPE_CHECKING:  # dear imports: whoever only reads a length of time wants none of them
+    from probes._fields import ProbeTarget
+    from probes._trace import Trace
 
 
 class Kind(Protocol):

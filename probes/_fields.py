@@ -9,19 +9,25 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
-_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+from probes._durations import PATTERN, parse_duration
 
 
 def duration_ms(value: Any) -> int:
-    """Milliseconds of a duration written as ``500ms``, ``60s``, ``5m``, ``2h`` or ``1d``; raises ValueError."""
+    """Milliseconds of a duration; a whole number is one already (a default). Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = re.fullmatch(r"\s*(\d+)\s*(ms|s|m|h|d)\s*", str(value))
-    if not match:
-        raise ValueError(f"{value!r} is not a duration; write a number and a unit, such as 500ms, 60s, 5m, 2h or 1d")
-    return int(match[1]) * _UNITS[match[2]]
+    return parse_duration(str(value))
 
 
 def _as_list(value: Any) -> Any:
@@ -29,8 +35,9 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-Duration = Annotated[int, BeforeValidator(duration_ms, json_schema_input_type=str), Field(ge=0)]
-"""A duration, in milliseconds; written as text with a unit."""
+DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["60s", "5m"]})
+Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0), DURATION_SCHEMA]
+"""A length of time in milliseconds, written as ``60s``."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP or UDP port."""

@@ -1,10 +1,17 @@
 """Lengths of time as people write them."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+import monitor.config_models
+import probes._fields
 from monitor.durations import parse_duration, say_duration, write_duration
+from monitor.sla.fields import Reading
+from probes._durations import PATTERN
 
 
 @pytest.mark.parametrize(
@@ -56,3 +63,37 @@ def test_what_is_written_is_read_back(ms: int) -> None:
 def test_lengths_are_said_exactly(ms: int, said: str) -> None:
     """Nothing is rounded for the reader."""
     assert say_duration(ms) == said
+
+
+def _by_model(kind: object, text: str) -> int | str:
+    """What a setting of this type reads, or what it says."""
+    try:
+        return int(TypeAdapter(kind).validate_python(text))
+    except ValidationError as error:
+        return str(error.errors()[0]["ctx"]["error"])
+
+
+def _by_contract(text: str) -> int | str:
+    reading = Reading()
+    value = reading.duration(text, ("notice",), what="notice")
+    return reading.faults[0].message if value is None else value
+
+
+@pytest.mark.parametrize("text", ["90s", "1h30m", "2w", "1.5h", " 5 m ", "60", "1 hour", "-5s", "0.0001s", "200000d"])
+def test_one_grammar_for_everything(text: str) -> None:
+    """Probes, the monitor's own settings and contracts read the same lengths, and say the same of what is none."""
+    try:
+        expected: int | str = parse_duration(text)
+    except ValueError as error:
+        expected = str(error)
+    assert _by_model(probes._fields.Duration, text) == expected
+    assert _by_model(monitor.config_models.Reprobe.model_fields["every"].rebuild_annotation(), text) == expected
+    assert _by_contract(text) == expected
+
+
+@given(st.text("0159. msmhdw", max_size=12))
+def test_an_editor_accepts_what_is_read(text: str) -> None:
+    """The pattern of the published schema lets through what is read, and refuses what is no length of time."""
+    accepted = re.search(f"^{PATTERN}$", text) is not None
+    said = _by_model(probes._fields.Duration, text)
+    assert accepted == (isinstance(said, int) or "is not a length of time" not in said)
