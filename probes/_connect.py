@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -171,11 +172,16 @@ async def secure(
     address, port = peer_of(trace)
     made = False
     try:
+        verified = context(tls, alpn)
+    except BaseException:
+        sock.close()
+        raise
+    try:
         with trace.phase("tls"):
             reader, writer = await asyncio.open_connection(
                 sock=sock,
                 limit=limit,
-                ssl=context(tls, alpn),
+                ssl=verified,
                 server_hostname=name,
                 ssl_handshake_timeout=trace.remaining() + 60,
             )
@@ -191,9 +197,12 @@ async def secure(
     except OSError as error:
         raise lost(error, "net", "any") from None
     finally:
-        # Whoever made no stream of it must not leave the socket open (the loop closes it on errors of its own).
+        # The socket is the loop's by now, and it closes it; but where the handshake has just succeeded it says farewell
+        # first, and would wait for the peer's. Closed under its hands, the number would be given to the next socket
+        # while the loop still knows it as this one's.
         if not made:
-            sock.close()
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
     return reader, writer
 
 

@@ -143,9 +143,11 @@ async def _listen(port: _Port, settings: Listen) -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(settings.certificate, settings.key)
     try:
+        # Listening in a step of its own: whoever is cancelled in it has the server, and closes it.
         port.server = await asyncio.get_running_loop().create_server(
-            lambda: _Smtp(port, tls), settings.host, settings.port
+            lambda: _Smtp(port, tls), settings.host, settings.port, start_serving=False
         )
+        await port.server.start_serving()
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
         raise failed(

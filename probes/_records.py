@@ -14,6 +14,7 @@ import dns.rdtypes.ANY.TXT
 import dns.resolver
 
 from probes._classify import failed
+from probes._datagrams import BACKEND
 from probes._outcome import Failed
 from probes._resolve import control, resolver_for
 from probes._trace import Trace
@@ -83,7 +84,12 @@ class Records:
             async with asyncio.timeout(budget):
                 # The final dot: search domains of this machine must play no part.
                 found = await self._resolver.resolve(
-                    name.rstrip(".") + ".", rdtype, lifetime=budget, raise_on_no_answer=False, search=False
+                    name.rstrip(".") + ".",
+                    rdtype,
+                    lifetime=budget,
+                    raise_on_no_answer=False,
+                    search=False,
+                    backend=BACKEND,
                 )
         except dns.resolver.NXDOMAIN:
             return Answer("nxdomain")

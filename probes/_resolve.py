@@ -21,6 +21,7 @@ import dns.rdatatype
 import dns.resolver
 
 from probes._classify import failed
+from probes._datagrams import BACKEND
 from probes._outcome import Failed
 from probes._trace import Trace
 
@@ -73,7 +74,7 @@ async def _ask(
     try:
         # dnspython may sleep beyond its lifetime before it asks again.
         async with asyncio.timeout(budget):
-            answer = await resolver.resolve(host, rdtype, lifetime=budget, raise_on_no_answer=False)
+            answer = await resolver.resolve(host, rdtype, lifetime=budget, raise_on_no_answer=False, backend=BACKEND)
     except dns.resolver.NXDOMAIN:
         return [], "nxdomain", {"type": rdtype, "error": "NXDOMAIN"}
     except dns.resolver.YXDOMAIN as error:
@@ -120,7 +121,7 @@ async def control(resolver: dns.asyncresolver.Resolver, budget: float) -> bool:
     try:
         # dnspython pauses between its questions, and does not count the pause against the lifetime.
         async with asyncio.timeout(budget):
-            await resolver.resolve(".", "NS", lifetime=budget, raise_on_no_answer=False, search=False)
+            await resolver.resolve(".", "NS", lifetime=budget, raise_on_no_answer=False, search=False, backend=BACKEND)
     except TimeoutError:
         return False
     except dns.resolver.NXDOMAIN:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 0.05
 """How long a probe that was told to stop may take to let go; after that it is left behind and its end is logged."""
+AGAIN_S = 1.0
+"""How long one that was left behind may go on before it is told to stop again."""
 STALL_S = 0.25
 """A probe that ended this much after its deadline, or lost this much to a stalled loop, proves nothing."""
 DETAIL_CHARACTERS = 1_000
@@ -70,6 +72,7 @@ async def run(
             await _let_go(task)
     except asyncio.CancelledError:
         task.cancel()
+        _leave_behind(task)
         raise
     if finished:
         failure = _failure(trace, task)
@@ -111,10 +114,26 @@ async def _let_go(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait((task,), timeout=GRACE_S)
     if not task.done():
-        _left_behind.add(task)
-        task.add_done_callback(_ended_late)
+        _leave_behind(task)
     elif not task.cancelled():
         task.exception()
+
+
+def _leave_behind(task: asyncio.Task[None]) -> None:
+    """Watches a probe that was told to stop, and tells it again until it ends.
+
+    A cancellation can be lost: `asyncio.wait_for` of Python 3.11, which libraries use, forgets one that comes as its
+    result does. Nobody else would ever end that probe and its connection.
+    """
+    _left_behind.add(task)
+    task.add_done_callback(_ended_late)
+    asyncio.get_running_loop().call_later(AGAIN_S, _stop_again, task)
+
+
+def _stop_again(task: asyncio.Task[None]) -> None:
+    if not task.done():
+        task.cancel()
+        task.get_loop().call_later(AGAIN_S, _stop_again, task)
 
 
 def _ended_late(task: asyncio.Task[None]) -> None:

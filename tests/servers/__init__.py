@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _FOLDERS = ("/usr/sbin", "/sbin", "/usr/lib/kannel/test", "/usr/lib/postfix/sbin")
 # Below the ephemeral ports (from 32768), so that no outgoing connection can take a port between its choice and its use;
 # above those that the sandbox has for good (19780 and on).
-_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+_FIRST_PORT, _LAST_PORT, _BLOCK = 20_000, 32_000, 50
 
 
 def no_skip() -> bool:
@@ -84,25 +85,39 @@ def need_node_module(name: str) -> Path:
 
 def free_port(host: str = HOST) -> int:
     """A TCP and UDP port that is free on every address and stays reserved for this process (rule 2)."""
-    start = random.randrange(_FIRST_PORT, _LAST_PORT)
-    span = _LAST_PORT - _FIRST_PORT
-    for step in range(span):
-        port = _FIRST_PORT + (start - _FIRST_PORT + step) % span
-        if _reserve(port) and _bindable(port, host):
-            return port
+    with _reserving:
+        return next(port for port in _reserved if _bindable(port, host))
+
+
+def _reserve() -> Iterator[int]:
+    """Ports that are reserved for this process, by blocks: a descriptor for each would hide those that leak."""
+    blocks = list(range(_FIRST_PORT, _LAST_PORT, _BLOCK))
+    random.shuffle(blocks)
+    for first in blocks:
+        # A name in the kernel's abstract namespace is held as long as this process lives, and leaves nothing behind.
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            holder.bind(f"\0slaproof-test-ports-{first}")
+        except OSError:
+            holder.close()
+            continue
+        _reservations.add(holder.detach())
+        yield from range(first, first + _BLOCK)
     raise RuntimeError("no free port")
 
 
-def _reserve(port: int) -> bool:
-    # A name in the kernel's abstract namespace is held as long as this process lives, and leaves nothing behind.
-    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        holder.bind(f"\0slaproof-test-port-{port}")
-    except OSError:
-        holder.close()
-        return False
-    holder.detach()
-    return True
+_reservations: set[int] = set()
+_reserved = _reserve()
+_reserving = threading.Lock()
+
+
+def descriptors() -> dict[int, str]:
+    """What this process has open, by number, apart from the ports that it reserved."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the folder that is being read is gone by now
+            found[int(entry.name)] = str(entry.readlink())
+    return {number: what for number, what in found.items() if number not in _reservations}
 
 
 def _bindable(port: int, host: str) -> bool:

@@ -169,7 +169,9 @@ class Misbehaving:
         if self._behaviour.startswith("cert_"):
             pair = self._ca.bad(self._behaviour.removeprefix("cert_"))
         with tempfile.TemporaryDirectory() as folder:
-            return pair.server_context(Path(folder))
+            made = pair.server_context(Path(folder))
+        made.sslsocket_class = _Closing
+        return made
 
     def _keep(self, one: socket.socket) -> None:
         with self._lock:
@@ -241,6 +243,13 @@ class Misbehaving:
         """Wait so long (None: to the end of the server); OSError where the server ends meanwhile."""
         if self._over.wait(seconds):
             raise ConnectionAbortedError("the server ends")
+
+
+class _Closing(ssl.SSLSocket):
+    """Where the client is gone before the handshake, ssl raises and forgets the socket that it has just made."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _Dialogue:
