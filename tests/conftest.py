@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import gc
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.servers import no_skip
+from tests.servers import descriptors, no_skip
 
 # In the order of their imports: pytest rewrites the assertions of what was not imported before.
 pytest_plugins = [
@@ -34,3 +35,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and SLAPROOF_NO_SKIP is set: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_descriptor() -> Iterator[None]:
+    """Whatever a test leaves open warns now, in that test: the collector would blame whichever runs when it comes by.
+
+    Collecting takes longer than most tests, so it is done only where there are more descriptors than before.
+    """
+    before = len(descriptors())
+    yield
+    if len(descriptors()) > before:
+        gc.collect()
