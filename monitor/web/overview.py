@@ -104,6 +104,10 @@ class Overview:
                     found[service.state] += 1
         return found
 
+    def broken(self) -> int:
+        """How many services miss their target in the running period."""
+        return sum(1 for c in self.contracts for s in c.services if s.result.verdict == "breached")
+
     def down(self) -> list[ServiceView]:
         """The services that are down."""
         return [s for c in self.contracts for s in c.services if s.state == "down"]

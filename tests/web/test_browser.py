@@ -29,6 +29,7 @@ from tests.web.month import HEALTH, NOW, SEAL, made_proofs
 WIDTHS = (390, 1600)
 SCHEMES = ("light", "dark")
 SHOW = ("state", "availability", "history", "outages", "maintenance")
+PANELS = "[...document.querySelectorAll('.panel, .contract')].map((one) => one.getBoundingClientRect().width)"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -129,6 +130,8 @@ def test_a_page_is_whole_and_accessible(name: str, site: tuple[str, Source], bro
             page.set_viewport_size({"width": width, "height": 900})
             overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{overflow} px too wide at {width}"
+            narrow = [w for w in page.evaluate(PANELS) if w < min(width * 0.85, 400)]
+            assert narrow == [], f"panels squeezed to {narrow} px at {width}"
             if shots := os.environ.get("SLAPROOF_SHOTS"):
                 page.screenshot(path=Path(shots, f"{name}-{width}-{scheme}.png"), full_page=True)
         assert _found(page) == [], scheme
