@@ -101,7 +101,7 @@ class Config:
     """SHA-256 of the text, hex."""
     location: str
     storage: str
-    """Absolute path of the database, or a ``postgresql://`` address."""
+    """Absolute path of the database."""
     listen: tuple[str, int]
     reference_hosts: tuple[str, ...]
     nameservers: tuple[str, ...]
@@ -220,8 +220,6 @@ class _Loader:
         return validate(Root, plain, (), self._tell)
 
     def _storage(self, storage: str) -> str:
-        if "://" in storage:
-            return storage
         state = self._environment.get("STATE_DIRECTORY", "").partition(":")[0]
         return str(Path(state or self._base) / storage)
 

@@ -63,12 +63,29 @@ def _nameserver(value: Any) -> str:
         raise ValueError(f"'{value}' is no address: write the name server's IP address, such as 192.0.2.53") from None
 
 
+def _storage(value: Any) -> str:
+    if "://" in str(value):
+        raise ValueError(f"'{value}' is an address, and only SQLite is built: write a path, such as slaproof.db")
+    return str(value)
+
+
+def _a_tenth_or_more(value: Any) -> int:
+    read = duration_ms(value)
+    if read < 100:
+        raise ValueError(f"'{value}' is too short: write 100ms or more")
+    return read
+
+
 def _list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
 """A name that fits into a label, a file's name and an address."""
+Pause = Annotated[int, BeforeValidator(_a_tenth_or_more), DURATION_SCHEMA]
+"""A length of time after which something is asked again: long enough to be no flood."""
+Wait = Annotated[int, BeforeValidator(_some_time), DURATION_SCHEMA]
+"""A length of time for an answer: not none."""
 HostPort = Annotated[
     str, BeforeValidator(_host_port), WithJsonSchema({"type": "string", "examples": ["192.0.2.1:443"]})
 ]
@@ -84,10 +101,10 @@ class Reprobe(Settings):
     """
 
     enabled: bool = Field(default=True, description="false: only the probes on the interval")
-    first: Annotated[Duration, Field(description="how long after the first failure")] = 1_000
-    every: Annotated[Duration, Field(description="then how often")] = 5_000
+    first: Annotated[Pause, Field(description="how long after the first failure")] = 1_000
+    every: Annotated[Pause, Field(description="then how often")] = 5_000
     fast_for: Annotated[Duration, Field(description="for how long, counted from the first failure")] = 120_000
-    then: Annotated[Duration, Field(description="and how often after that, until it is good")] = 15_000
+    then: Annotated[Pause, Field(description="and how often after that, until it is good")] = 15_000
     per_minute: Annotated[
         int, Field(ge=1, description="the most extra probes a minute for all targets of one contract together")
     ] = 60
@@ -96,8 +113,8 @@ class Reprobe(Settings):
 class ReferenceSettings(Settings):
     """How the reference hosts are asked whether this location is online."""
 
-    interval: Annotated[Duration, Field(description="how often they are asked while all is well")] = 5_000
-    timeout: Annotated[Duration, Field(description="how long a host may take to answer a connection")] = 2_000
+    interval: Annotated[Pause, Field(description="how often they are asked while all is well")] = 5_000
+    timeout: Annotated[Wait, Field(description="how long a host may take to answer a connection")] = 2_000
     fresh: Annotated[Duration, Field(description="how old an answer may be to judge a failed probe by")] = 1_000
 
 
@@ -121,7 +138,7 @@ class TargetSettings(Settings):
         Field(description="how often it is probed, from 1s; 60s where nothing is said"),
     ] = None
     timeout: Annotated[
-        Annotated[int, BeforeValidator(_some_time), DURATION_SCHEMA] | None,
+        Wait | None,
         Field(description="when an answer is too late; 10s, or nine tenths of an interval of 11s and less"),
     ] = None
     stale_after: Annotated[
@@ -137,7 +154,9 @@ class Root(Settings):
         "main"
     )
     storage: Annotated[
-        str, Field(min_length=1, description="the database: a path beside the file, or under $STATE_DIRECTORY")
+        str,
+        BeforeValidator(_storage),
+        Field(min_length=1, description="the database: a path beside the file, or under $STATE_DIRECTORY"),
     ] = "slaproof.db"
     listen: Annotated[Listen, Field(description="where pages, API and metrics are served")] = ("127.0.0.1", 9780)
     reference_hosts: Annotated[

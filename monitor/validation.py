@@ -96,6 +96,10 @@ def _of_kind(kind: str, shown: str, value: object, ctx: Mapping[str, Any], said:
         return f"{shown} stands where a list belongs: write [...], or one item a line with a dash"
     if kind == "string_type":
         what = "a list" if isinstance(value, list) else "a block of keys" if isinstance(value, Mapping) else shown
+        if isinstance(value, Mapping) and len(value) == 1:  # {fil: key.txt}: meant as a secret
+            (key,) = value
+            if near := difflib.get_close_matches(str(key), ("file", "credential"), n=1):
+                return f"'{key}' is no place that a secret comes from: did you mean '{near[0]}'?"
         return f"{what} stands where a text belongs: write one value"
     if kind == "string_pattern_mismatch":
         pattern = str(ctx.get("pattern"))

@@ -41,7 +41,9 @@ class Problem:
 
     def __str__(self) -> str:
         place = f":{self.line}:{self.column}" if self.line and self.column else f":{self.line}" if self.line else ""
-        return f"{self.file}{place}: {self.message}"
+        # A value that is quoted may hold line breaks, or what a terminal would obey: a problem is one line of text.
+        message = "".join(one if one.isprintable() else repr(one)[1:-1] for one in self.message)
+        return f"{self.file}{place}: {message}"
 
 
 class Problems(Refused):
@@ -124,7 +126,8 @@ def loads(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
         what = error.problem or error.context or "cannot be read"
-        said = f"is nested deeper than {MAX_DEPTH} levels" if "maximum depth" in what else f"is not YAML: {what}"
+        opened = error.context_mark.line + 1 if error.context_mark is not None else line
+        said = f"is nested deeper than {MAX_DEPTH} levels" if "maximum depth" in what else _not_yaml(what, opened)
         raise Problems([Problem(file, line, column, said)]) from error
     except YAMLError as error:
         raise Problems([Problem(file, 0, 0, f"is not YAML: {str(error).splitlines()[0]}")]) from error
@@ -137,6 +140,29 @@ def loads(text: str, file: str) -> Document:
     if builder.problems:
         raise Problems(sorted(builder.problems))
     return Document(file, root, data)
+
+
+def _not_yaml(what: str, opened: int) -> str:
+    """The reader's complaint, and what to write instead; ``opened`` is the line on which what it reads began."""
+    hint = next((hint for part, hint in _HINTS if part in what), "put a value with special characters in quotes")
+    return f"is not YAML: {what}; {hint.format(line=opened)}"
+
+
+_HINTS = (
+    ("'\\t'", "write spaces in place of the tab"),
+    ("that cannot start any token", "put the value in quotes"),
+    (
+        "mapping values are not allowed",
+        "begin each key on a line of its own, and put a value that holds “: ” in quotes",
+    ),
+    ("expected ',' or", "close the bracket that was opened on line {line}"),
+    ("expected <block end>", "look at the indentation, and at the quotation marks from line {line} on"),
+    ("another document", "a file holds one: take the line “---” away"),
+    ("could not find expected ':'", "write a colon and a space after the key"),
+    ("end of stream", "close the quotation mark that was opened on line {line}"),
+    ("undefined alias", "write &name before the first *name, or put a value that begins with * in quotes"),
+)
+"""Of the reader's words a part, and what to do about it."""
 
 
 def _composed_by_libyaml(text: str) -> Any:

@@ -23,8 +23,8 @@ def parse_duration(text: str) -> int:
     """
     if not _WHOLE.fullmatch(text):
         bare = text.replace(" ", "")
-        hint = ", write 0s" if bare == "0" else f", write {bare}s" if bare.isdecimal() else ""
-        raise ValueError(f"'{text}' is not a length of time: write a number and a unit like 60s, 5m, 8h or 30d{hint}")
+        like = f"{bare}s" if bare.isascii() and bare.isdecimal() else "60s, 5m, 8h or 30d"
+        raise ValueError(f"'{text}' is not a length of time: write a number and a unit, like {like}")
     total = 0
     for number, unit in _PART.findall(text):
         whole, _, fraction = number.partition(".")

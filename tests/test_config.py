@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import jsonschema
@@ -12,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from monitor import yamlfile
 from monitor.cli import cli
 from monitor.config import Config, ConfigProblems, load
 from monitor.schema import schema
@@ -77,8 +77,6 @@ def test_the_database_stands_in_the_state_directory_where_there_is_one(tmp_path:
     assert read(tmp_path, PW="x", STATE_DIRECTORY="/var/lib/slaproof").storage == "/var/lib/slaproof/slaproof.db"
     text = "storage: /srv/slaproof.db"
     assert read(tmp_path, text, STATE_DIRECTORY="/var/lib/slaproof").storage == "/srv/slaproof.db"
-    text = "storage: postgresql://db.example/slaproof"
-    assert read(tmp_path, text).storage == "postgresql://db.example/slaproof"
 
 
 def test_secrets_are_hidden(tmp_path: Path) -> None:
@@ -104,7 +102,7 @@ def test_each_problem_is_told_in_its_place(path: Path) -> None:
     assert wanted
     with pytest.raises(ConfigProblems) as caught:
         load(path, environment={})
-    found = [f"{p.line}:{p.column}: {p.message}" for p in caught.value.problems]
+    found = [str(p).removeprefix(f"{path}:") for p in caught.value.problems]
     assert {p.file for p in caught.value.problems} == {str(path)}
     assert len(found) == len(wanted), found
     for message, pattern in zip(found, wanted, strict=True):
@@ -204,13 +202,17 @@ def test_the_examples_in_the_documentation_are_understood(tmp_path: Path) -> Non
         load(tmp_path / "monitor.yaml", environment={}, secrets="optional")
 
 
-def test_a_long_file_is_read_quickly_and_in_the_same_words(tmp_path: Path) -> None:
+def test_a_long_file_is_read_quickly_and_in_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of targets: the same values and the same problems, at the same places, as in a short file."""
     count = 2_000
     lines = [f"  - {{name: t{n}, interval: 10s, tcp: {{host: 127.0.0.1, port: {n + 1}}}}}\n" for n in range(count)]
-    began = time.monotonic()
+    composed: list[bool] = []
+    fast = yamlfile._composed_by_libyaml
+    monkeypatch.setattr(
+        yamlfile, "_composed_by_libyaml", lambda text: (found := fast(text), composed.append(found is not None))[0]
+    )
     config = read(tmp_path, "targets:\n" + "".join(lines))
-    assert time.monotonic() - began < 20
+    assert composed == [True], "the slow reader was asked"
     assert [target.name for target in config.targets] == [f"t{n}" for n in range(count)]
     lines[1_500] = "  - {name: t3, prot: 5, tcp: {host: 127.0.0.1, port: 1}}\n"
     with pytest.raises(ConfigProblems) as caught:

@@ -27,8 +27,8 @@ def test_lengths_are_read(text: str, ms: int) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("60", "write a number and a unit like 60s, 5m, 8h or 30d, write 60s"),
-        ("0", "write 0s"),
+        ("60", "write a number and a unit, like 60s"),
+        ("0", "like 0s"),
         ("", "is not a length of time"),
         ("5 minutes", "is not a length of time"),
         ("-5m", "is not a length of time"),

@@ -268,7 +268,7 @@ def test_the_configuration_is_told_with_its_places(tmp_path: Path) -> None:
         "c.yaml:3:13: there is no file 'nowhere.yaml'",
         "c.yaml:4:37: billing_day '32' is not a whole number from 1 to 31",
         "c.yaml:7:25: there is no contract 'd'",
-        "c.yaml:8:52: 'often' is not a length of time: write a number and a unit like 60s, 5m, 8h or 30d",
+        "c.yaml:8:52: 'often' is not a length of time: write a number and a unit, like 60s, 5m, 8h or 30d",
     ]
 
 
