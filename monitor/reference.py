@@ -146,8 +146,11 @@ class Reference:
 
 
 async def _one(ask: Ask, host: str, port: int, timeout_s: float) -> str:
-    """What one host says; a fault of ours (no descriptors) is no answer either."""
+    """What one host says; a fault of ours (no descriptors) is no answer either, nor is a name that cannot be asked for.
+
+    Nothing else may come of it: a failure that could not be judged would be recorded by nobody.
+    """
     try:
         return await ask(host, port, timeout_s)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a label of more than 63 letters is a UnicodeError
         return str(error)

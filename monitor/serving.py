@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -69,11 +70,8 @@ class Doors:
             infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
             for family, _, _, _, where in dict.fromkeys(infos):
                 self._sockets.append(_listener(family, where))
-        except OSError as error:
-            raise AddressRefused(
-                f"{host}:{port} cannot be listened on: {error.strerror or error}. Stop what listens there, or change "
-                "“listen” in the configuration."
-            ) from error
+        except (OSError, UnicodeError) as error:  # a label of more than 63 letters is a UnicodeError
+            raise AddressRefused(_refused(host, port, error)) from error
         await self._serve()
 
     async def _serve(self) -> None:
@@ -168,6 +166,16 @@ def guarding(config: Config) -> Toolkit:
     """TLS, users and headers that a configuration asks for. Raises Problems. Blocks."""
     file = config.section(WebSettings).config_file
     return Toolkit() if file is None else read(file)
+
+
+def _refused(host: str, port: int, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    why = error.strerror or str(error) if isinstance(error, OSError) else "no such name"
+    hint = {
+        errno.EADDRINUSE: "Stop what listens there, or change “listen” in the configuration.",
+        errno.EACCES: "Ports below 1024 are for root: change “listen” in the configuration.",
+    }.get(number or 0, "Change “listen” in the configuration to an address of this machine.")
+    return f"{host}:{port} cannot be listened on: {why}. {hint}"
 
 
 def trouble(context: Context) -> str | None:

@@ -284,6 +284,24 @@ async def test_a_failure_while_the_reference_hosts_fail_is_ours(tmp_path: Path) 
     await world.daemon.stop("test")
 
 
+async def test_a_reference_host_that_cannot_be_asked_is_silent(tmp_path: Path) -> None:
+    """A name that no resolver takes raises no OSError: what fails is judged and recorded all the same."""
+    long = "x" * 64
+    world = World(configured(tmp_path, more=f'reference_hosts: ["{long}.example:443", "192.0.2.1:443"]'))
+
+    async def ask(host: str, _port: int, _timeout_s: float) -> str:
+        return "" if host == "192.0.2.1" else f"{host.encode('idna')!r}"
+
+    world.ask = ask  # type: ignore[method-assign]
+    world.daemon = world.make()
+    await begun(world)
+    world.outcome = lambda _: Outcome.REFUSED
+    await world.pass_time(61)
+    assert "refused" in {row.outcome for row in world.store.rows}
+    assert {gap.reason for gap in world.store.gap_list} == set()
+    await world.daemon.stop("test")
+
+
 async def test_a_failure_while_a_reference_host_answers_is_the_providers(tmp_path: Path) -> None:
     """Online, a refusal is a refusal, and what the hosts said is kept with it."""
     from monitor.rows import unpack

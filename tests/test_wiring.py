@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.config import load
+from monitor.errors import Refused
 from monitor.wiring import LOAD_PAUSE_S, Running, _load
 from tests.fakes import FakeClock
 
@@ -65,3 +68,20 @@ async def test_a_reload_that_waits_for_a_judgement_leaves_the_loop_alone(
     assert running.config.targets[0].interval_ms == 7_200_000
     running.end("test")
     await whole
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        ("192.0.2.77:8080", "192.0.2.77:8080 cannot be listened on: Cannot assign requested address. Change “listen”"),
+        ("a..b:8080", "a..b:8080 cannot be listened on: no such name. Change “listen”"),
+        ("127.0.0.1:{taken}", "cannot be listened on: Address already in use. Stop what listens there"),
+    ],
+)
+async def test_an_address_that_cannot_be_listened_on(tmp_path: Path, listen: str, why: str) -> None:
+    """One sentence says why and what to do, whether the address, its name or its port is wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        file = tmp_path / "m.yaml"
+        file.write_text(f"listen: {listen.format(taken=taken.getsockname()[1])}\n")
+        with pytest.raises(Refused, match=re.escape(why)):
+            await Running(load(file), clock=SystemClock()).until_the_end(lambda _: None)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -331,8 +332,7 @@ def copy(source: Path, target: Path, *, progress: Callable[[int, int], None] | N
             os.fsync(handle.fileno())
         # A death before this line leaves a hidden .part beside, which the next backup removes; the name appears only
         # whole.
-        os.link(part, target)
-        part.unlink()
+        _name(part, target)
         _sync_directory(target.parent)
     except FileExistsError:
         raise StoreError(f"{target} is there already; a backup never overwrites.") from None
@@ -342,6 +342,21 @@ def copy(source: Path, target: Path, *, progress: Callable[[int, int], None] | N
         for name in (part, Path(f"{part}-wal"), Path(f"{part}-shm"), Path(f"{part}-journal")):
             name.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _name(part: Path, target: Path) -> None:
+    """Give the copy its name, in one step, and over nobody."""
+    try:
+        os.link(part, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without hard links (FAT, some shares), as backups go to: look, then rename.
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        part.rename(target)
+        return
+    part.unlink()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
+import os
 import random
 import zlib
 
 import pytest
 
 from monitor.sla.values import OUTCOMES, Observation
-from monitor.store import Event, Gap, Row, Series, StoreConflict, StoreRefused, derive_probe_id
+from monitor.store import (
+    Event,
+    Gap,
+    Row,
+    Series,
+    Span,
+    StoreConflict,
+    StoreError,
+    StoreRefused,
+    derive_probe_id,
+)
 from monitor.store.sqlite import integrity
 from tests.store.conftest import T0, row
 
@@ -234,6 +246,36 @@ async def test_a_backup_is_whole_while_writing_goes_on(open_store, tmp_path, clo
     copied = open_store(path=tmp_path / "copy.db")
     assert 3000 <= len(copied.reader.rows(T0, T0 + 99_999)) <= 5000
     assert sorted(p.name for p in tmp_path.iterdir() if "part" in p.name) == []
+
+
+async def test_a_backup_onto_a_disk_without_hard_links(open_store, tmp_path, monkeypatch):
+    """FAT and some shares know none: the copy gets its name all the same, and still overwrites nothing."""
+
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    store = open_store()
+    await store.writer.put_row(row())
+    store.backup(tmp_path / "copy.db")
+    assert integrity(tmp_path / "copy.db") == []
+    with pytest.raises(StoreError, match="never overwrites"):
+        store.backup(tmp_path / "copy.db")
+    assert [p.name for p in tmp_path.iterdir() if "part" in p.name] == []
+
+
+async def test_a_reader_goes_on_while_new_targets_come(store, monkeypatch):
+    """Who asks how far observations reach is not disturbed by a target that another thread finds meanwhile."""
+    await asyncio.gather(*[store.writer.put_row(row(n, target=f"t{n}")) for n in range(3)])
+    query = store.reader.query
+
+    def asked(sql: str, args: object = ()) -> list[object]:
+        if "min(at)" in sql:
+            store.reader._names[1000 + len(store.reader._names)] = Series("new", "main")
+        return query(sql, args)
+
+    monkeypatch.setattr(store.reader, "query", asked)
+    assert store.reader.span() == Span(T0, T0 + 2)
 
 
 async def test_columns_are_the_same_observations(store):
