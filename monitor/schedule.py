@@ -3,7 +3,8 @@
 1. A target's slots stand on the grid of `monitor.slots`; each is handed out once, or becomes an accounted gap. The
    cursor only moves forward: whatever the wall clock does, no slot is filled twice and none is passed over in silence.
 2. A slot may be filled late, by half an interval or five seconds at the most. Later than that it was missed.
-3. A slot that comes while the probe of the one before still runs was missed, by ``overrun``.
+3. A slot that comes while the probe of the one before still runs was missed, by ``overrun``; or by what took the time
+   between the two away, since a clock that was set forward leaves a good probe no time to end.
 4. When the wall clock is set back, the slots of the repeated time are accounted for already: nothing is due until the
    clock has passed the last one, and the break is recorded as a gap of no slots.
 5. Extra probes follow a failure; they give way to the slot, and a provider gets no more of them than its share.
@@ -208,7 +209,7 @@ class Ledger:
             if latest <= now:
                 if entry.running_slot is not None:
                     due.gaps.append(
-                        entry.gap(latest, latest + entry.interval, "overrun", "the probe of the slot before still ran")
+                        entry.gap(latest, latest + entry.interval, *self._held_up(entry.running_slot, latest))
                     )
                 else:
                     entry.running_slot = latest
@@ -252,6 +253,14 @@ class Ledger:
             if found.start - MAX_LATE_MS <= slot < found.end and found.reason != "clock_stepped_back":
                 return found.reason, _DETAILS[found.reason].format(seconds=found.seconds)
         return "loop_stalled", "the slot came too late to be filled"
+
+    def _held_up(self, running: int, slot: int) -> tuple[str, str]:
+        """Why the probe of an earlier slot still runs at this one: it had no time to end, or it took too long."""
+        for found in reversed(self._disturbances):
+            if found.end > running and found.start <= slot and found.reason != "clock_stepped_back":
+                said = _DETAILS[found.reason].format(seconds=found.seconds)
+                return found.reason, f"{said}, and the probe of the slot before still ran"
+        return "overrun", "the probe of the slot before still ran"
 
     def failed(self, entry: Entry, now: int) -> None:
         """A probe of this target failed in a way worth following: ask again soon."""

@@ -100,6 +100,28 @@ def test_lost_time_is_a_gap_with_its_reason(reason: str) -> None:
     assert "600" in due.gaps[0].detail
 
 
+@pytest.mark.parametrize("reason", ["loop_stalled", "suspended", "clock_stepped_forward"])
+@pytest.mark.parametrize("after", [0, 400])
+def test_a_probe_that_had_no_time_to_end_did_not_overrun(reason: str, after: int) -> None:
+    """It ran as the clock jumped over the slots after its own: the jump is the reason, for the next slot as well."""
+    ledger = Ledger("main")
+    entry = ledger.add(target(interval=1_000), T0)
+    slot = entry.next_slot
+    assert ledger.collect(slot).slots == [(entry, slot)]
+    end = slot + 600_000 - after
+    ledger.disturb(Disturbance(start=slot + 200, end=end, reason=reason, seconds=600.0))
+    due = ledger.collect(end) if after else Due([], [], [])
+    later = ledger.collect(slot + 600_000)
+    gaps = [*due.gaps, *later.gaps]
+    assert not due.slots
+    assert not later.slots
+    assert sum(gap.slots for gap in gaps) == 600
+    assert {gap.reason for gap in gaps} == {reason}
+    entry.running_slot = None
+    assert ledger.collect(slot + 601_000).slots == [(entry, slot + 601_000)]
+    assert ledger.collect(slot + 602_000).gaps[0].reason == "overrun"
+
+
 def test_two_disturbances_in_a_row_are_two_gaps() -> None:
     """Each slot bears the reason for which it was missed."""
     ledger = Ledger("main")
