@@ -64,7 +64,9 @@ def test_a_window_is_entered_corrected_and_withdrawn_and_every_state_stays_visib
     first = person.json("maintenance", "add", "clicksend", *WINDOW, "--announced", "2026-10-05T02:00:01Z")
     assert first["data"]["end"] == "2026-10-12T04:00:00.000Z"
     assert first["source"] == "cli"
-    assert "announced too late" in person.says("maintenance", "list")
+    assert person.says("maintenance", "list").count("announced too late") == 1
+    assert "Correct a maintenance window" in person.says("maintenance", "--help")
+    assert "Correct an exclusion" in person.says("exclusion", "--help")
     (listed,) = person.json("maintenance", "list", "--contract", "clicksend")
     assert listed["effect"] == [
         {"service": "sms_gateway", "left_out": False, "why": "late", "text": "counts: announced too late"}

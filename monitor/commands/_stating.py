@@ -88,6 +88,11 @@ class Form:
     """The kinds that `list` shows; none named: the kind alone."""
 
     @property
+    def one(self) -> str:
+        """One of them, with its article."""
+        return f"{'an' if self.title[0] in 'aeiou' else 'a'} {self.title}"
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """The kinds that belong to it."""
         return self.kinds or (self.kind,)
@@ -247,7 +252,7 @@ def add_common(group: click.Group, form: Form) -> None:
             if not found:
                 click.echo(f"No {form.title} was entered.")
 
-    @group.command(help=f"Correct a {form.title}: a new event that replaces EVENT; the old one stays visible.")
+    @group.command(help=f"Correct {form.one}: a new event that replaces EVENT; the old one stays visible.")
     @click.argument("event", metavar="EVENT")
     @form.options(correcting=True)
     @click.option("--why", required=True, help="Why it is corrected; the other side reads it.")
@@ -274,7 +279,7 @@ def add_common(group: click.Group, form: Form) -> None:
             entered = here.store.writer.enter(new)
             tell_entered(here, entered, as_json, f"corrects {old.event.id}: {said_of(data)}")
 
-    @group.command(help=f"Withdraw a {form.title}: EVENT says nothing any more, and stays visible.")
+    @group.command(help=f"Withdraw {form.one}: EVENT says nothing any more, and stays visible.")
     @click.argument("event", metavar="EVENT")
     @click.option("--why", required=True, help="Why it is withdrawn; the other side reads it.")
     @config_option
@@ -293,7 +298,7 @@ def add_common(group: click.Group, form: Form) -> None:
 
     @group.command(
         "import",
-        help=f"Enter every row of a CSV file as a {form.title}. The first line names the columns: contract, {columns}; "
+        help=f"Enter every row of a CSV file as {form.one}. The first line names the columns: contract, {columns}; "
         "several services stand in one field with a blank between them. All rows are checked before any is entered; "
         "what was entered before is passed over.",
     )
@@ -366,7 +371,11 @@ def take_csv(form: Form, file: Path, contract: str | None, config_path: Path | N
             else:
                 events.append(event)
         if problems:
-            raise BadCall("\n".join([*problems, f"Nothing was entered: put these {len(problems)} right first."]))
+            raise BadCall(
+                "\n".join(
+                    [*problems, f"Nothing was entered: put {'this' if len(problems) == 1 else 'these'} right first."]
+                )
+            )
         entered = [here.store.writer.enter(event) for event in events]
     if as_json:
         echo_json({"entered": [one.id for one in entered], "known_before": before})
@@ -432,5 +441,6 @@ def _show(here: Here, contract: str, one: Statement) -> None:
         click.echo(f"    {short(version.entered_at)} {what}, by {version.source}{why}")
     if effect:
         click.echo(f"    {effect_text(effect)}")
-    for remark in remarks(one, effect):
+    # What the effect says of the announcement is not said again.
+    for remark in remarks(one, {}):
         click.echo(f"    {remark}")

@@ -78,7 +78,7 @@ def _values(case: Case) -> dict[str, Any]:
         "fee": case.fee,
         "currency": case.currency,
         "title": case.contract.title or case.name,
-        "made_at": case.made_at,
+        "made_at": case.made_at - case.made_at % 1000,
         "followed": case.followed,
     }
 
