@@ -65,8 +65,8 @@ def test_a_window_is_entered_corrected_and_withdrawn_and_every_state_stays_visib
     assert first["data"]["end"] == "2026-10-12T04:00:00.000Z"
     assert first["source"] == "cli"
     assert person.says("maintenance", "list").count("announced too late") == 1
-    assert "Correct a maintenance window" in person.says("maintenance", "--help")
-    assert "Correct an exclusion" in person.says("exclusion", "--help")
+    assert "Correct a maintenance window" in person.says("maintenance", "correct", "--help")
+    assert "Correct an exclusion" in person.says("exclusion", "correct", "--help")
     (listed,) = person.json("maintenance", "list", "--contract", "clicksend")
     assert listed["effect"] == [
         {"service": "sms_gateway", "left_out": False, "why": "late", "text": "counts: announced too late"}
