@@ -15,6 +15,9 @@ import pytest
 from monitor import outage_reports
 from monitor.config import ConfigProblems, load
 from monitor.judge import Judge
+from monitor.notify.conditions import Condition
+from monitor.notify.settings import NotifySettings
+from monitor.notify.watch import Own, conditions, ended
 from monitor.outage_reports import KIND, OutageReports, places, same_place
 from monitor.sla.instants import parse_instant
 from monitor.store import Event, Row
@@ -187,6 +190,41 @@ async def test_a_restart_sends_nothing_again(tmp_path: Path, store: Any, clock: 
         await again.rows(T0 + 3 * MINUTE, "ok", "server_error", "server_error")
         await again.look()
         assert part.states() == ["sending", "sent", "sending", "sent"]
+
+
+async def test_down_again_after_a_time_unseen_is_another_outage(tmp_path: Path, store: Any, clock: Any) -> None:
+    """The report, the messages and the mails to the provider agree: two outages, each told and reported once."""
+    with Misbehaving("smtp") as server:
+        part = Part(tmp_path, store, clock, relay_line(server.port))
+        await part.rows(T0, "ok", "server_error", "server_error")
+        await part.look()
+        own = Own(location="main", offline_since=None, clock_offset_ms=None, writer=store.writer.state)
+
+        def told() -> list[Condition]:
+            seen = conditions(NotifySettings(), part.judge.current(), own, [], {}, clock.now_ms())
+            return [one for one in seen if one.kind == "outage"]
+
+        (first,) = told()
+        # Nothing is seen for as long as it takes to know nothing any more.
+        await part.rows(T0 + 10 * MINUTE, "offline")
+        assert told() == []
+        gone = part.judge.outage(first.key.removeprefix("outage/"))
+        assert gone is not None
+        assert (gone.start, gone.end) == (T0 + MINUTE, T0 + 4 * MINUTE)
+        assert ended(first, gone, part.judge.current()).facts["unseen"]
+        await part.rows(T0 + 11 * MINUTE, "server_error", "server_error")
+        await part.look()
+        (second,) = told()
+        assert (first.since, second.since) == (T0 + MINUTE, T0 + 11 * MINUTE)
+        assert part.states() == ["sending", "sent", "sending", "sent"]
+        assert [event.data["about"]["outage"] for event in part.entered()] == [
+            key.removeprefix("outage/") for key in (first.key, second.key)
+        ]
+        await part.rows(T0 + 13 * MINUTE, "ok")
+        over = part.judge.outage(second.key.removeprefix("outage/"))
+        assert "unseen" not in ended(second, over, part.judge.current()).facts
+        judged = part.judge.evaluate("clicksend", "2026-10")
+        assert [outage.start for outage in judged.services[0].outages] == [first.since, second.since]
 
 
 async def test_a_death_between_intent_and_answer_counts_as_sent(tmp_path: Path, store: Any, clock: Any) -> None:

@@ -73,6 +73,14 @@ def _outage_over(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
             "what was seen, stated or configured since has changed the judgement.",
         )
     end = facts["ended"]
+    if facts.get("unseen"):
+        return f"Out of sight: {where} was down for {span((end - since) // 1000 * 1000)}", (
+            f"Down since: {_exactly(since)} UTC",
+            f"Seen down until: {_exactly(end)} UTC, after {say_duration(end - since)}; then nothing was known of it.",
+            "Nobody saw it up again. Should it be seen down again, that is another outage.",
+            f"Counted under the contract: {say_duration(facts['counted_ms'])}",
+            *_first_seen(facts),
+        )
     lines = (
         f"Down since: {_exactly(since)} UTC",
         f"Over since: {_exactly(end)} UTC, after {say_duration(end - since)}",

@@ -146,7 +146,19 @@ def ended(condition: Condition, outage: OutageRef | None, standing: Standing) ->
         facts |= {"withdrawn": True, "counted_ms": 0}
     else:
         facts |= {"ended": outage.end, "counted_ms": outage.counted_ms}
+        if _unseen_from(outage, standing):
+            facts["unseen"] = True
     return replace(condition, facts=facts)
+
+
+def _unseen_from(outage: OutageRef, standing: Standing) -> bool:
+    """Whether nothing was known of the service as the outage ended: nobody saw it up."""
+    try:
+        service = standing.service(outage.contract, outage.service)
+    except KeyError:
+        return False
+    results = [result for result in (service.previous, service.current) if result is not None]
+    return any(start == outage.end and name == "unknown" for one in results for start, _, name in one.states)
 
 
 # --- deadlines ------------------------------------------------------------------------------------------------------

@@ -120,6 +120,10 @@ def test_a_message_says_what_since_when_the_cost_and_where() -> None:
     assert over.subject == "Over: mailgun api was down for 1 min 5 s"
     assert "Over since: 2026-10-09 23:31:00.250 UTC, after 1 min 5.25 s\n" in over.body
     assert "Counted under the contract: 1 min 1 s\n" in over.body
+    unseen = compose("ended", {**ended, "facts": {**ended["facts"], "unseen": True}}, NOW + 90_000, None)
+    assert unseen.subject == "Out of sight: mailgun api was down for 1 min 5 s"
+    assert "Seen down until: 2026-10-09 23:31:00.250 UTC, after 1 min 5.25 s; then nothing was known" in unseen.body
+    assert "Over" not in unseen.body
     gone = {**body, "facts": {**body["facts"], "withdrawn": True}}
     assert "stands no more" in compose("ended", gone, NOW + 90_000, None).body
     assert together([text, over]).subject == "mailgun api is down (and 1 more)"
