@@ -169,7 +169,7 @@ class Daemon:
         since: dict[str, int] = {}
         wanted = {target.name: target for target in config.targets}
         for name in [name for name in self.ledger.entries if name not in wanted]:
-            self._account_for(self.ledger.remove(name), now)
+            self._account_for(self.ledger.remove(name, now), now)
         for name, target in wanted.items():
             entry = self.ledger.entries.get(name)
             if entry is None:
@@ -180,7 +180,7 @@ class Daemon:
             elif entry.interval == target.interval_ms:
                 entry.target = target
             else:
-                self._account_for(self.ledger.remove(name), now)
+                self._account_for(self.ledger.remove(name, now), now)
                 self.ledger.add(target, max(now, entry.last_at + 1))
         if changed:
             self._event("config", now, dated(data, since))

@@ -42,7 +42,18 @@ def missed_while_away(
         reach = int(known.get("timeout_ms", interval)) + interval + _UNDER_WAY_MS
         gaps += _broken_off(reader, name, config.location, interval, offset, max(begin, cursor - reach), cursor)
         cursors[name] = cursor
+    for name, known in data.get("targets", {}).items():
+        if name not in cursors and _was_here(reader, name, config.location, known, now):
+            cursors[name] = now
     return gaps, cursors, not same(last.data, data)
+
+
+def _was_here(reader: Reader, name: str, location: str, known: Mapping[str, Any], now: int) -> bool:
+    """Whether a target that is new was watched before, and the slot that has begun is accounted for from then."""
+    slot = slot_of(now, int(known["interval_ms"]), int(known["offset_ms"]))
+    rows = reader.observations(slot, now + 1, targets=[name], location=location)
+    gaps = reader.gaps(slot, slot + 1, targets=[name], location=location)
+    return any(row.scheduled for row in rows) or any(gap.slots for gap in gaps)
 
 
 def _broken_off(

@@ -113,6 +113,7 @@ class Ledger:
         self._disturbances: deque[Disturbance] = deque(maxlen=64)
         self._shares: dict[str, deque[int]] = {}
         self._rate = Fraction(0)  # slots a ms
+        self._accounted: dict[str, int] = {}  # of those that went: until when their slots are
 
     @property
     def width_ms(self) -> int:
@@ -138,6 +139,9 @@ class Ledger:
         entry = self.add(target, now)
         if entry.next_slot <= now + FIRST_LOOK_MS or target.probe.costs_money:
             return entry, now
+        if entry.next_slot - entry.interval < self._accounted.get(target.name, 0):  # it went a moment ago
+            self.first_look(entry, now)
+            return entry, now
         entry.fresh = True
         entry.next_slot -= entry.interval
         self._push(self._slots, now + entry.offset % FIRST_LOOK_MS, entry)
@@ -150,9 +154,10 @@ class Ledger:
             entry.next_extra = now + entry.offset % FIRST_LOOK_MS
             self._push(self._extras, entry.next_extra, entry)
 
-    def remove(self, name: str) -> Entry:
-        """End a target; its running probe is the caller's affair."""
+    def remove(self, name: str, now: int) -> Entry:
+        """End a target; its running probe, and its slots until ``now``, are the caller's affair."""
         entry = self.entries.pop(name)
+        self._accounted[name] = max(entry.next_slot, now)
         self._rate -= Fraction(1, entry.interval)
         entry.gone = True
         entry.next_extra = None

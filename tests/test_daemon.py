@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.adjtime import ClockState
+from monitor.balance import balance, plan
 from monitor.config import Config, TargetConfig, load
 from monitor.config_models import ReferenceSettings
 from monitor.daemon import Daemon
@@ -476,6 +477,34 @@ async def test_a_reload_keeps_the_slots_of_those_that_stay(tmp_path: Path) -> No
     )
     assert len([row for row in late if row.target == "a"]) == 13
     assert world.balanced("c", middle, world.clock.now_ms())
+    await world.daemon.stop("test")
+
+
+@pytest.mark.parametrize("names", ["a", "abcdefgh"])
+async def test_a_target_that_comes_back_fills_no_slot_twice(tmp_path: Path, names: str) -> None:
+    """Taken out and put back within one interval: the slot that was filled already is not probed for again."""
+    both, alone = configured(tmp_path, (*names, "z")), configured(tmp_path, ("z",))
+    world = World(both)
+    world.daemon = world.make(first_look=True)
+    await begun(world)
+    start = world.clock.now_ms()
+    for _ in range(3):
+        await world.pass_time(135)
+        world.daemon.apply(alone)
+        await world.pass_time(5)
+        world.daemon.apply(both)
+    await world.pass_time(135)
+    configs = [event for event in world.store.event_list if event.kind == "config"]
+    for name in names:
+        offset = offset_ms(name, MINUTE)
+        end = world.clock.now_ms()
+        scheduled = [row.at for row in world.store.rows if row.target == name and row.scheduled]
+        slots = [slot_of(at, MINUTE, offset) for at in scheduled]
+        assert len(slots) == len(set(slots)), name
+        gaps = [gap for gap in world.store.gap_list if gap.target == name]
+        stretches = plan(configs, name, start, end)
+        book = balance(stretches, scheduled, gaps, target=name, location="main")
+        assert book.difference == 0, (name, book.sentence())
     await world.daemon.stop("test")
 
 

@@ -53,3 +53,18 @@ def test_a_probe_that_was_under_way_while_later_slots_were_accounted_for_is_a_ga
     """A daemon that died with a probe under way, after the slots behind it had become gaps, leaves no hole."""
     assert missed([3], [(2000, 4000, 2)], 4000) == [(1000, 1, "shutdown")]
     assert missed([3, 3001], [(2000, 3000, 1)], 5000) == [(1000, 1, "shutdown"), (4000, 1, "not_running")]
+
+
+def test_a_target_that_comes_back_fills_no_slot_twice():
+    """Taken out, and put back at a later start: a slot that had been filled is not probed for as a new target's is."""
+    new = {"targets": {"b": {"interval_ms": 60 * SECOND, "offset_ms": 0}}}
+    config = SimpleNamespace(location="main")
+    for filled, gone, cursor in ((50, None, T0 + 100_000), (70, None, None), (0, (50_000, 70_000), None)):
+        kept = Kept([], [])
+        if filled:
+            kept._rows = [Observation(T0 + 10_000 + filled * SECOND, "b", "main", filled == 50, "ok", 1)]
+        if gone:
+            kept._gaps = [Gap(target="b", location="main", start=T0 + gone[0], end=T0 + gone[1], slots=1, reason="x")]
+            cursor = T0 + 100_000
+        _, cursors, _ = missed_while_away(kept, config, new, T0 + 100_000)
+        assert cursors.get("b") == cursor, (filled, gone)

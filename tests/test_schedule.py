@@ -232,7 +232,7 @@ def test_many_slots_are_gathered_and_keep_their_distance() -> None:
     assert batches <= 3 * 300
     assert all(later - earlier == MINUTE for of in starts.values() for earlier, later in pairwise(of))
     for number in range(1_000):
-        ledger.remove(f"t{number}")
+        ledger.remove(f"t{number}", T0)
     assert ledger.next_due() == ledger.entries["lonely"].next_slot
 
 
@@ -241,7 +241,7 @@ def test_a_target_that_was_taken_out_is_due_no_more() -> None:
     ledger = Ledger("main")
     entry = ledger.add(target(), T0)
     ledger.failed(entry, T0)
-    ledger.remove("a")
+    ledger.remove("a", T0)
     assert ledger.next_due() is None
     assert not ledger.collect(T0 + 10 * MINUTE).slots
 
