@@ -307,7 +307,8 @@ def _outage(service: ServiceResult, outage: Outage, facts: StatementFacts, say: 
         (say("outage_from"), _both(outage.start, say)),
         (say("outage_to"), _both(outage.end, say)),
         (say("outage_lasted"), say.span(outage.end - outage.start)),
-        (say("outage_counted"), say.span(outage.counted_ms)),
+        # Where checks or seconds are counted, an outage has no share of its own in what is counted.
+        *([(say("outage_counted"), say.span(outage.counted_ms))] if service.unit in ("time", "minute") else []),
         (say("outage_cause"), f"{say.outcome(outage.outcome)} · {say('outage_failures', n=outage.failures)}"),
     ]
     if facts.evaluation.terms.contract.availability.counts_from == "report":

@@ -72,6 +72,7 @@ function show() {
     if (facts.amends) head.push(make("p", {}, say(lang, "amends", { sha: facts.amends.sha256.slice(0, 16), why: facts.amends.why })),
       make("ul", {}, ...facts.amends.changes.map((one) => make("li", {}, one))));
   }
+  if (result.config && result.config.generated) head.push(make("p", { class: "generated" }, say(lang, "generated")));
   $("about").replaceChildren(...head);
   $("steps").replaceChildren(...steps.map((one) => make("li", { class: one.state },
     make("span", { class: "sign", "aria-hidden": "true" }, { good: "✓", note: "·", but: "!", bad: "✗" }[one.state]),
@@ -85,17 +86,19 @@ function show() {
 function showService(service) {
   const { lang, result } = state, t = (code, args) => say(lang, code, args), checks = service.unit === "check";
   const amount = (n) => (checks ? t("checks", { n }) : length(n));
-  const rows = [["target", service.target || t("none")], ["availability", percent(service.availability)], ["worst", percent(service.worst_case)],
+  const rows = [["target", service.target || t("none")], ["availability", percent(Number(service.coverage) ? service.availability : null)], ["worst", percent(service.worst_case)],
     ["coverage", percent(service.coverage)], ["counted", amount(service.counted)], ["unknown", amount(service.unknown)], ["excluded", length(service.excluded_ms)]];
-  const outages = service.outages.map((one) => make("tr", {}, ...[time(one.start), time(one.end), length(one.end - one.start), length(one.counted_ms), one.outcome || "–"].map((cell) => make("td", {}, cell))));
+  // Where checks or seconds are counted, an outage has no share of its own in what is counted.
+  const own = service.unit === "time" || service.unit === "minute", kept = (cells) => cells.filter((_, i) => own || i !== 3);
+  const outages = service.outages.map((one) => make("tr", {}, ...kept([time(one.start), time(one.end), length(one.end - one.start), length(one.counted_ms), one.outcome ? named(lang, one.outcome) : "–"]).map((cell) => make("td", {}, cell))));
   return make("section", { class: "service" },
-    make("h3", {}, service.service, make("span", { class: `badge ${service.verdict}` }, t(service.verdict))),
+    make("h3", {}, make("span", {}, named(lang, service.service)), make("span", { class: `badge ${service.verdict}` }, t(service.verdict))),
     make("dl", { class: "figures" }, ...rows.map(([name, value]) => make("div", {}, make("dt", {}, t(name)), make("dd", {}, value)))),
     calendar(service),
-    make("p", { class: "small" }, t("zone", { zone: result.config.terms.timezone || "UTC" })),
+    make("p", { class: "small" }, t("zone", { zone: (result.config.terms.timezone || "UTC").replace(/^[+-]/, "UTC$&") })),
     make("h4", {}, t("outages")),
     outages.length ? make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("outages") }, make("table", { class: "list" },
-      make("thead", {}, make("tr", {}, ...["start", "end", "length", "counts", "cause"].map((name) => make("th", { scope: "col" }, t(name))))), make("tbody", {}, ...outages)))
+      make("thead", {}, make("tr", {}, ...kept(["start", "end", "length", "counts", "cause"]).map((name) => make("th", { scope: "col" }, t(name))))), make("tbody", {}, ...outages)))
       : make("p", {}, t("no_outages")));
 }
 
@@ -125,7 +128,7 @@ function calendar(service) {
   };
   const marks = ["down", "out", "unknown", "up", "open"];
   return make("div", { class: "month" },
-    make("table", { class: "calendar" }, make("caption", { class: "hidden" }, `${t("month")}: ${service.service}`),
+    make("table", { class: "calendar" }, make("caption", { class: "hidden" }, `${t("month")}: ${named(lang, service.service)}`),
       make("thead", {}, make("tr", {}, ...t("weekdays").split("|").map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...weeks.map((one) => make("tr", {}, ...one.map(cell))))),
     make("ul", { class: "legend" }, ...t("legend").split("|").map((name, i) => make("li", {}, make("i", { class: marks[i], "aria-hidden": "true" }), name))));

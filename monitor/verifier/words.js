@@ -18,7 +18,7 @@ const WORDS = {
     start: "From", end: "Until", length: "Lasted", counts: "Counts", cause: "First seen as", no_outages: "No outage in the month.",
     legend: "Down and counted|Down, but left out|Not known|Up all day|Not sealed", weekdays: "Mon|Tue|Wed|Thu|Fri|Sat|Sun",
     day_down: "{t} down", day_out: "{t} left out", day_unknown: "{t} not known", day_up: "up", day_open: "not sealed", week: "week of", zone: "Days in the contract's timezone, {zone}; times in UTC.",
-    file_name: "File", digest: "SHA-256 of the bundle",
+    generated: "Generated data: an example, not a measurement.", file_name: "File", digest: "SHA-256 of the bundle",
     step_file: "File", step_signature: "Signature", step_key: "Key", step_chain: "Chain of days", step_timestamps: "Timestamps", step_trees: "Trees",
     step_heartbeats: "Heartbeats", step_balance: "Balance", step_contract: "Contract", step_evaluation: "Evaluation", step_days: "Days", step_statement: "Pages",
     state_good: "right", state_note: "right, with a remark", state_but: "missing", state_bad: "wrong",
@@ -79,7 +79,7 @@ const WORDS = {
     start: "Von", end: "Bis", length: "Dauer", counts: "Zählt", cause: "Zuerst gesehen als", no_outages: "Kein Ausfall in diesem Monat.",
     legend: "Ausgefallen, zählt|Ausgefallen, ausgenommen|Unbekannt|Ganzen Tag verfügbar|Nicht versiegelt", weekdays: "Mo|Di|Mi|Do|Fr|Sa|So",
     day_down: "{t} ausgefallen", day_out: "{t} ausgenommen", day_unknown: "{t} unbekannt", day_up: "verfügbar", day_open: "nicht versiegelt", week: "Woche ab", zone: "Tage in der Zeitzone des Vertrags, {zone}; Zeiten in UTC.",
-    file_name: "Datei", digest: "SHA-256 des Bündels",
+    generated: "Erzeugte Daten: ein Beispiel, keine Messung.", file_name: "Datei", digest: "SHA-256 des Bündels",
     step_file: "Datei", step_signature: "Unterschrift", step_key: "Schlüssel", step_chain: "Kette der Tage", step_timestamps: "Zeitstempel", step_trees: "Bäume",
     step_heartbeats: "Herzschläge", step_balance: "Bilanz", step_contract: "Vertrag", step_evaluation: "Auswertung", step_days: "Tage", step_statement: "Seiten",
     state_good: "stimmt", state_note: "stimmt, mit Anmerkung", state_but: "fehlt", state_bad: "falsch",
@@ -133,3 +133,18 @@ function say(lang, code, args = {}) {
   return sentence.replace(/\{(\w+)\}/g, (_, name) => name === "code" ? code : args[name] === undefined ? "" : args[name]);
 }
 const sentence = (lang, step) => say(lang, FINDING[step.code] || step.code, step.args);
+
+// Names for people; what is not here is called what the configuration calls it.
+const NAMES = {
+  en: {
+    api: "API", smtp: "SMTP", smtp_in: "SMTP inbound", sms_gateway: "SMS gateway", website: "Website", online_apps: "Online applications", outbound: "Outbound delivery",
+    timeout: "no answer", connect_timeout: "no connection", refused: "refused", reset: "connection lost", tls: "TLS", dns: "DNS", server_error: "server error", wrong_answer: "wrong answer",
+    protocol: "broken protocol", undelivered: "not delivered", listed: "on a blocklist", rejected: "rejected", throttled: "throttled", network: "network", local: "the monitor's own fault", offline: "the monitor was offline",
+  },
+  de: {
+    api: "API", smtp: "SMTP", smtp_in: "SMTP-Empfang", sms_gateway: "SMS-Gateway", website: "Website", online_apps: "Online-Anwendungen", outbound: "Versand",
+    timeout: "keine Antwort", connect_timeout: "keine Verbindung", refused: "abgelehnt", reset: "abgebrochen", tls: "TLS", dns: "DNS", server_error: "Serverfehler", wrong_answer: "falsche Antwort",
+    protocol: "Protokollfehler", undelivered: "nicht zugestellt", listed: "auf einer Sperrliste", rejected: "zurückgewiesen", throttled: "gedrosselt", network: "Netz", local: "eigener Fehler", offline: "selbst offline",
+  },
+};
+const named = (lang, name) => (Object.hasOwn(NAMES[lang], name) ? NAMES[lang][name] : name);
