@@ -13,6 +13,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from monitor.proof.ledger import COMMON, Group, config_bytes, day_start, event_bytes, group_secret, segments_in_order
@@ -195,12 +196,18 @@ def contract_config(data: Mapping[str, Any], name: str) -> dict[str, Any]:
             }
             for key, known in own.items()
         ],
-        "terms": loads(contract["text"], name).data,
+        "terms": _terms(contract["text"], name),
         "text": contract["text"],
         "watched": {
             key: {part: known[part] for part in ("kind", "timeout_ms", "settings")} for key, known in own.items()
         },
     }
+
+
+@lru_cache(maxsize=64)
+def _terms(text: str, name: str) -> Any:
+    """The contract's file as JSON: read once, not for each day and heartbeat. Nobody changes it."""
+    return loads(text, name).data
 
 
 def _spans(name: str, configs: Sequence[InForce]) -> list[Span]:

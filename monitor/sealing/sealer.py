@@ -198,7 +198,9 @@ class Sealer:
         entered = self._store.reader.events(entered_from=start, entered_until=start + DAY_MS)
         news = [event for event in entered if event.kind != "config" and event.id not in known_ids]
         # A segment ends with the next day's first slot: what lies before that counts there, and belongs here.
-        if not news and self._all_sealed(start) and self._all_sealed(start + DAY_MS):
+        # As long as the next day is not sealed itself, that is seen to when it is.
+        next_sealed = bool(ledger.entries(first_day=day_name(start + DAY_MS), last_day=day_name(start + DAY_MS)))
+        if not news and self._all_sealed(start) and (not next_sealed or self._all_sealed(start + DAY_MS)):
             return []
         return self._beyond(day, secret, entries, known_ids)
 
@@ -234,7 +236,9 @@ class Sealer:
         return {
             _event_id(event)
             for entry in entries
-            for shown in unpack_groups(self._store.ledger.contents(entry.index)).values()
+            for shown in unpack_groups(
+                content for content in self._store.ledger.contents(entry.index) if content.kind == "event"
+            ).values()
             for event in shown.events
         }
 
