@@ -86,6 +86,8 @@ def _print(file: Path, verdict: Verdict) -> None:
         click.echo(f"It amends an earlier revision ({amends['sha256'][:16]}…): {amends['why']}")
         for change in amends["changes"]:
             click.echo(f"    {change}")
+    if facts.get("generated"):
+        click.echo("Generated data: an example, not a measurement.")
     for step in verdict.steps:
         mark, colour = _MARKS[step.state]
         place = f" [{step.place}]" if step.place else ""

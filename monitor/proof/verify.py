@@ -167,6 +167,7 @@ class _Verification:
         config = checker.config()
         if config is None:
             return
+        self.verdict.facts["generated"] = config.get("generated") is True
         given = self.known.contract
         if given is None:
             self.say(

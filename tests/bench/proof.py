@@ -219,7 +219,8 @@ def main() -> int:
     Console().print(table)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2))
-    slow = [one for one in found if one["targets"] <= 20 and (one["prove"]["s"] >= 10 or one["verify"]["s"] >= 5)]
+    # Seconds of the processor: what else the machine does says nothing of us.
+    slow = [one for one in found if one["targets"] <= 20 and (one["prove"]["cpu"] >= 10 or one["verify"]["cpu"] >= 5)]
     return 1 if slow else 0
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import io
 import json
 import subprocess
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -130,6 +131,42 @@ def test_the_first_page_says_what_the_judgement_says(facts: StatementFacts) -> N
     assert "10\u202f% of the fee is due: 9.00 EUR" in said["credit"]["text"]
     assert ["Blocks of 30 min, 5\u202f% each", "2 whole"] in said["credit"]["steps"]
     assert "2026-11-08 16:15" in said["credit"]["text"], "the deadline is in the contract's own time"
+
+
+def test_what_nobody_observed_has_no_figure(facts: StatementFacts) -> None:
+    """The arithmetic takes the unseen as up; the pages do not quote that, and draw no calendar of it."""
+    terms = facts.evaluation.terms
+    seen = [one for one in observations() if one.target == "mail-api"]
+    judged = evaluate(terms, TARGETS, seen, EVENTS, period="2026-10", now=END + 86_400_000)
+    assert judged.service("smtp_in").availability == 1
+    said = content(replace(facts, evaluation=judged), "en")
+    assert said["sentences"][1]["text"] == "SMTP inbound: nothing was observed; no figure can be given."
+    assert [one["availability"] == "–" for one in said["services"]] == [False, True]
+    assert [one["service"] for one in said["calendars"]] == ["API"]
+
+
+@pytest.mark.parametrize(("unit", "whole", "counted"), [("time", "time", True), ("check", "checks", False)])
+def test_percentages_say_of_what_they_are(facts: StatementFacts, unit: str, whole: str, counted: bool) -> None:
+    """Where checks are counted, no outage is said to count a length of time."""
+    contract = {**CONTRACT, "availability": {"unit": unit}} if unit == "check" else CONTRACT
+    contract = {key: value for key, value in contract.items() if unit == "time" or key != "credit"}
+    terms = Terms(name="example", contract=read_contract(contract), fee=None, currency=None)
+    judged = evaluate(terms, TARGETS, observations(), EVENTS, period="2026-10", now=END + 86_400_000)
+    said = content(replace(facts, evaluation=judged), "en")
+    assert f"of the {whole}." in said["sentences"][0]["text"]
+    assert any(name == "Counted" for name, _ in said["outages"][0]["figures"]) is counted
+
+
+def test_reasons_are_in_the_readers_language(facts: StatementFacts) -> None:
+    """Gaps, exclusions and headings of the contract."""
+    english, german = content(facts, "en"), content(facts, "de")
+    assert (english["holes"][0][4], german["holes"][0][4]) == ("the monitor was not running", "die Messung lief nicht")
+    assert any(row[0] == "Fehler des Kunden" for row in german["excuses"])
+    say = words.Speaker("de", "+01:00")
+    assert (say.clause("3.2"), say.clause("Wartung")) == ("Ziffer 3.2", "Abschnitt „Wartung“")
+    assert say.zone_name == "UTC+01:00"
+    for names in (words.GAPS, words.REASONS):
+        assert set(names["en"]) <= set(names["de"])
 
 
 def test_german_has_its_own_decimal_mark_and_words(facts: StatementFacts) -> None:
