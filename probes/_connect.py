@@ -38,9 +38,11 @@ async def connect_socket(trace: Trace, host: str, port: int, ip: str = "any") ->
                 began = trace.elapsed_ms()
                 trace.peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
                 try:
-                    # The last address has all the time there is: the deadline itself ends it.
-                    async with asyncio.timeout(trace.remaining() / left if left > 1 else None):
+                    if left == 1:  # it has all the time there is: the deadline itself ends it
                         sock = await _connect(address, port)
+                    else:
+                        async with asyncio.timeout(trace.remaining() / left):
+                            sock = await _connect(address, port)
                 except OSError as error:
                     reason = connect_failed(error, address, port)
                     tried.append(
@@ -74,11 +76,13 @@ async def _established(sock: socket.socket, address: str, port: int) -> None:
 
     Not by the loop's own ``sock_connect``: that of uvloop hands every address, even a literal one, to a thread first.
     """
-    try:
-        sock.connect((address, port))
+    # A host as near as this one has answered by the second call: to watch a descriptor costs more than to ask again.
+    for _ in range(2):
+        try:
+            sock.connect((address, port))
+        except BlockingIOError:
+            continue  # under way
         return
-    except BlockingIOError:
-        pass  # under way
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
     loop.add_writer(sock, _writable, done)

@@ -66,7 +66,7 @@ async def run(
     failure: Failed | None = None
     task = loop.create_task(_whole(probes.load(kind).probe(target, trace)))
     try:
-        await asyncio.wait((task,), timeout=max(0.0, trace.deadline - loop.time()))
+        await _ended_or(task, max(0.0, trace.deadline - loop.time()))
         finished = task.done()
         if not finished:
             await _let_go(task)
@@ -109,10 +109,27 @@ async def _whole(probing: Any) -> None:
     await probing
 
 
+async def _ended_or(task: asyncio.Task[None], seconds: float) -> None:
+    """Waits for the end of the task or of the time. What `asyncio.wait` does, for one task at half the cost."""
+    loop = task.get_loop()
+    over = loop.create_future()
+
+    def end(_: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    task.add_done_callback(end)
+    timer = loop.call_later(seconds, end)
+    try:
+        await over
+    finally:
+        timer.cancel()
+
+
 async def _let_go(task: asyncio.Task[None]) -> None:
     """Cancels a probe at its deadline and waits a moment; one that clings is watched until it ends."""
     task.cancel()
-    await asyncio.wait((task,), timeout=GRACE_S)
+    await _ended_or(task, GRACE_S)
     if not task.done():
         _leave_behind(task)
     elif not task.cancelled():

@@ -155,12 +155,13 @@ class _Client(aiosmtplib.SMTP):
         super().__init__(
             hostname=server.server_name or server.host.strip("[]"),
             port=None,
-            local_hostname=helo_name(server.helo, trace.probe_id),
             timeout=None,
             use_tls=server.encryption == "implicit",
             start_tls=False,
             tls_context=context(server) if server.encryption != "none" else None,
         )
+        # Set afterwards: it was checked when the configuration was read, and would be again, letter by letter.
+        self.local_hostname = helo_name(server.helo, trace.probe_id)
         self._trace, self._server = trace, server
         self.line: _Protocol | None = None
 

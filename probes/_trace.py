@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from probes._outcome import Line, Phase, Scalar, TlsFacts
 from probes._redact import Redactor, nothing_to_hide
@@ -74,7 +72,7 @@ class Trace:
         self.clock_suspect = clock_suspect
         self.thorough = thorough
         self._redact = redactor or nothing_to_hide()
-        self._phases: list[Phase] = []
+        self._phases: list[tuple[str, float, float]] = []
         self._stack: list[tuple[str, float]] = []
         self.last_phase = "start"
         self._lines: list[tuple[float, str, str | bytes, int]] = []
@@ -95,31 +93,27 @@ class Trace:
         """Seconds until the deadline, never below 0."""
         return max(0.0, self._timeout_s - (time.monotonic() - self._started))
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
+    def phase(self, name: str) -> "_Step":
         """Times one step. A step that fails or is cut off by the deadline is recorded too."""
         self.last_phase = name
         self._stack.append((name, time.monotonic()))
-        try:
-            yield
-        except BaseException:
-            self._close()
-            raise
-        self._close()
-        if self._stack:
-            self.last_phase = self._stack[-1][0]
+        return _Step(self)
 
     def _close(self) -> None:
-        name, began = self._stack.pop()
-        start_ms = round((began - self._started) * 1000, 3)
-        duration_ms = round((time.monotonic() - began) * 1000, 3)
-        self._phases.append(Phase(name=name, start_ms=start_ms, duration_ms=duration_ms))
+        self._phases.append((*self._stack.pop(), time.monotonic()))
 
     def phases(self) -> tuple[Phase, ...]:
         """The steps so far, in the order in which they began; one still open ends now."""
         while self._stack:
             self._close()
-        return tuple(sorted(self._phases, key=lambda phase: phase.start_ms))
+        return tuple(
+            Phase(
+                name=name,
+                start_ms=round((began - self._started) * 1000, 3),
+                duration_ms=round((ended - began) * 1000, 3),
+            )
+            for name, began, ended in sorted(self._phases, key=_began)
+        )
 
     def sent(self, data: str | bytes) -> None:
         """Records what we sent."""
@@ -188,6 +182,28 @@ class Trace:
     def redact(self, text: str) -> str:
         """The text without secrets, for details that quote the remote."""
         return self._redact(text)
+
+
+class _Step:
+    """An open step; what ends it well makes the one around it the last phase again."""
+
+    __slots__ = ("_trace",)
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        trace = self._trace
+        trace._close()
+        if kind is None and trace._stack:
+            trace.last_phase = trace._stack[-1][0]
+
+
+def _began(step: tuple[str, float, float]) -> float:
+    return step[1]
 
 
 def printable(data: str | bytes) -> str:
