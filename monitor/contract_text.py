@@ -6,7 +6,7 @@ import re
 import textwrap
 
 from monitor.durations import say_duration
-from monitor.sla.contract import ALWAYS, Contract, Credit, Rule, Window
+from monitor.sla.contract import ALWAYS, Contract, Credit, Rule, Terms, Window
 from monitor.sla.evaluation import plain
 from monitor.sla.instants import DAY_MS
 from monitor.sla.reading_support import DAYS
@@ -18,8 +18,11 @@ _DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"
 _MILESTONES = {"acted": "acted on", "responded": "answered", "resolved": "resolved"}
 
 
-def describe(contract: Contract, *, width: int = WIDTH) -> str:
-    """Write what a contract says, with the clause of its text beside each part where the contract names it."""
+def describe(contract: Contract, terms: Terms | None = None, *, width: int = WIDTH) -> str:
+    """Write what a contract says, with the clause of its text beside each part where the contract names it.
+
+    ``terms`` adds what is the customer's own: the fee, the billing day, the plan.
+    """
     parts = [_head(contract)]
     for title, clauses, sentences in (
         ("Services", ("services",), _services(contract)),
@@ -30,6 +33,7 @@ def describe(contract: Contract, *, width: int = WIDTH) -> str:
         ("Claims", ("claim",), _claims(contract)),
         ("Support hours", ("support",), _calendars(contract)),
         ("Response times", ("rules",), _rules(contract)),
+        ("In your configuration", (), [] if terms is None else _own(terms)),
     ):
         if sentences:
             where = list(dict.fromkeys(contract.clauses[key] for key in clauses if key in contract.clauses))
@@ -48,6 +52,19 @@ def _head(contract: Contract) -> str:
         f"{contract.title or contract.name}\n"
         f"contract {contract.name}{source}; letters in {_LANGUAGES[contract.language]}"
     )
+
+
+def _own(terms: Terms) -> list[str]:
+    sentences = [f"It is called {terms.name}."]
+    if terms.contract.period == "billing_month":
+        sentences.append(f"A billing month begins on day {terms.billing_day}.")
+    if terms.fee is not None:
+        sentences.append(f"The fee of a period is {plain(terms.fee)} {terms.currency}.")
+    elif terms.contract.credit is not None:
+        sentences.append("No fee is named: a credit has a percentage and no amount.")
+    if terms.plan is not None:
+        sentences.append(f"The plan is {terms.plan}.")
+    return sentences
 
 
 def _services(contract: Contract) -> list[str]:

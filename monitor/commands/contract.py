@@ -2,27 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from monitor.commands._options import NoConfiguration, config_option, find_config
+
 if TYPE_CHECKING:
-    from monitor.sla.contract import Contract
+    from monitor.sla.contract import Contract, Terms
 
 
-def _contract(name: str) -> Contract:
-    """Load a preset by its name, or a file. Raises Problems, or BadParameter where there is neither."""
+def _contract(name: str, config_path: Path | None) -> tuple[Contract, Terms | None]:
+    """Load a preset by its name, a file, or a contract of the configuration with what is one's own in it.
+
+    A configuration that is named goes first. Raises Problems, or BadParameter where nothing is called so.
+    """
     from monitor.sla.fields import nearest
     from monitor.terms import load_contract, load_preset, preset_names
 
-    if name in preset_names():
-        return load_preset(name)
-    if Path(name).is_file():
-        return load_contract(Path(name))
-    near = nearest(name, preset_names())
-    hint = f"did you mean '{near}'?" if near else f"there are {', '.join(preset_names())}, or give a file"
-    raise click.BadParameter(f"there is no preset and no file '{name}': {hint}", param_hint="CONTRACT")
+    own = _configured(config_path) if config_path is not None else {}
+    if name not in own:
+        if name in preset_names():
+            return load_preset(name), None
+        if Path(name).is_file():
+            return load_contract(Path(name)), None
+        own = own or _configured(None)
+    if name in own:
+        terms = own[name]()
+        return terms.contract, terms
+    known = list(dict.fromkeys((*preset_names(), *own)))
+    near = nearest(name, known)
+    hint = f"did you mean '{near}'?" if near else f"there are {', '.join(known)}, or give a file"
+    raise click.BadParameter(
+        f"there is no preset, no file and no contract of a configuration '{name}': {hint}", param_hint="CONTRACT"
+    )
+
+
+def _configured(config_path: Path | None) -> dict[str, Callable[[], Terms]]:
+    """Give how each contract of the configuration is read; none where there is no configuration."""
+    from monitor.terms import read_terms
+    from monitor.yamlfile import Problem, Problems, load
+
+    try:
+        path = find_config(config_path)
+    except NoConfiguration:
+        if config_path is not None:
+            raise
+        return {}
+    document = load(path)
+    section = document.data.get("contracts") if isinstance(document.data, dict) else None
+
+    def read(name: str) -> Terms:
+        problems: list[Problem] = []
+        found = read_terms(document, path.parent, problems, only=name)
+        if problems:
+            raise Problems(problems)
+        return found[name]
+
+    return {name: partial(read, name) for name in section or ()} if isinstance(section, dict) else {}
 
 
 @click.group()
@@ -32,24 +72,27 @@ def contract() -> None:
 
 @contract.command()
 @click.argument("name", metavar="CONTRACT")
-def show(name: str) -> None:
+@config_option
+def show(name: str, config_path: Path | None) -> None:
     """Print what a contract says in plain words, to lay beside its text.
 
-    CONTRACT is the name of a preset, or a file.
+    CONTRACT is the name of a preset, a file, or the name of a contract in the configuration.
     """
     from monitor.contract_text import describe
 
-    click.echo(describe(_contract(name)))
+    contract, terms = _contract(name, config_path)
+    click.echo(describe(contract, terms))
 
 
 @contract.command()
 @click.argument("file", metavar="FILE")
-def check(file: str) -> None:
+@config_option
+def check(file: str, config_path: Path | None) -> None:
     """Print every problem in a contract's file, with line and column; end with 1 if there is one.
 
-    FILE is a contract's file, or the name of a preset.
+    FILE is a contract's file, the name of a preset, or that of a contract in the configuration.
     """
-    found = _contract(file)
+    found, _ = _contract(file, config_path)
     services, rules = len(found.services), len(found.rules)
     click.echo(
         f"{file}: the contract {found.name} is in order: {services} service{'' if services == 1 else 's'},"

@@ -56,6 +56,30 @@ def test_contract_check_reports_and_fails() -> None:
     assert "did you mean 'mailgun'?" in done.output
 
 
+def test_a_contract_of_the_configuration_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own name, with the fee and the billing day; a preset and a file need no sound configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLAPROOF_CONFIG", raising=False)
+    Path("slaproof.yaml").write_text(
+        "contracts:\n  post: {preset: mailgun, billing_day: 15, fee: {amount: 90, currency: USD}}\n  odd: {preset: x}\n"
+    )
+    done = CliRunner().invoke(contract, ["show", "post"])
+    assert done.exit_code == 0, done.output
+    assert "It is called post." in done.output
+    assert "A billing month begins on day 15." in done.output
+    assert "The fee of a period is 90 USD." in done.output
+    done = CliRunner().invoke(contract, ["check", "odd"])
+    assert str(done.exception).startswith("slaproof.yaml:3:17: there is no preset 'x'")
+    done = CliRunner().invoke(contract, ["show", "pots"])
+    assert done.exit_code == 2
+    assert "did you mean 'post'?" in done.output
+    Path("other.yaml").write_text("contracts: {mailgun: {preset: clicksend, plan: best}}\n")
+    assert "The plan is best." in CliRunner().invoke(contract, ["show", "mailgun", "-c", "other.yaml"]).output
+    assert "Mailgun" in CliRunner().invoke(contract, ["show", "mailgun", "-c", "slaproof.yaml"]).output
+    Path("slaproof.yaml").write_text("contracts: {")
+    assert CliRunner().invoke(contract, ["show", "mailgun"]).exit_code == 0
+
+
 HEAD = ",".join(COLUMNS)
 ROW = "2026-10-01T00:00:00.000Z,t,main,true,ok,5"
 
