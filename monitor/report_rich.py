@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.durations import say_duration
+from monitor.gap_text import say_gap
 from monitor.report import GENERATED, ContractReport, Report
-from monitor.report_text import REASONS, VERDICTS, amount, credit_steps, percent, watched, when
+from monitor.report_text import VERDICTS, amount, credit_steps, percent, watched, when
 from monitor.sla.evaluation import Excuse
 from monitor.standing import budget_now
 
@@ -164,7 +165,7 @@ def _monitor(part: ContractReport) -> list[RenderableType]:
             names = (
                 ", ".join(name for name, _ in gap.targets) if len(gap.targets) < 4 else f"{len(gap.targets)} targets"
             )
-            said = REASONS.get(gap.reason, gap.reason.replace("_", " "))
+            said = say_gap(gap.reason)
             told = _below(_span(gap.start, gap.end), f"{said}: {names}")
             table.add_row(told, say_duration(gap.end - gap.start), f"{gap.slots:,}")
         lines.append(table)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from monitor.durations import say_duration
+from monitor.gap_text import say_gap
 from monitor.report import GENERATED, ContractReport, GapReport, OutageReport, Report
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import CreditResult, Excuse, ServiceResult, percent_text, plain
@@ -22,19 +23,6 @@ VERDICTS = {
     "breached": "BREACHED",
     "unproven": "unproven",
     "no_target": "no target",
-}
-
-REASONS = {
-    "not_running": "the monitor was not running",
-    "loop_stalled": "the monitor's loop stood still",
-    "clock_stepped_forward": "the clock was set forward",
-    "clock_stepped_back": "the clock was set back",
-    "suspended": "the machine was suspended",
-    "overrun": "the probe before was still under way",
-    "store_full": "results could not be written",
-    "reload": "the configuration was reloaded",
-    "shutdown": "the monitor was stopped",
-    "imported": "no measurement was taken over",
 }
 
 
@@ -272,7 +260,7 @@ def _monitor(part: ContractReport) -> Iterator[str]:
     for gap in part.gaps:
         by_reason.setdefault(gap.reason, []).append(gap)
     for reason, gaps in by_reason.items():
-        said = REASONS.get(reason, reason.replace("_", " "))
+        said = say_gap(reason)
         if len(gaps) > MANY:
             slots = sum(gap.slots for gap in gaps)
             text = (

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 
+from monitor.gap_text import say_gap
 from monitor.sla.instants import zone as _zone
 from monitor.times import span
 
@@ -479,36 +480,6 @@ OUTCOMES: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 
-GAPS: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "not_running": "the monitor was not running",
-        "loop_stalled": "the monitor stood still",
-        "clock_stepped_forward": "the clock was set forward",
-        "clock_stepped_back": "the clock was set back",
-        "suspended": "the machine was suspended",
-        "overrun": "the probe before was still under way",
-        "store_full": "results could not be written",
-        "reload": "the configuration was reloaded",
-        "shutdown": "the monitor was stopped",
-        "imported": "no measurement was taken over",
-        "unaccounted": "the monitor does not know",
-    },
-    "de": {
-        "not_running": "die Messung lief nicht",
-        "loop_stalled": "die Messung stand still",
-        "clock_stepped_forward": "die Uhr wurde vorgestellt",
-        "clock_stepped_back": "die Uhr wurde zurückgestellt",
-        "suspended": "der Rechner schlief",
-        "overrun": "die Messung davor lief noch",
-        "store_full": "Ergebnisse ließen sich nicht schreiben",
-        "reload": "die Konfiguration wurde neu geladen",
-        "shutdown": "die Messung wurde angehalten",
-        "imported": "keine Messung wurde übernommen",
-        "unaccounted": "unbekannt",
-    },
-}
-"""Why the monitor did not see something."""
-
 REASONS: Mapping[str, Mapping[str, str]] = {
     "en": {"ddos": "DDoS attack"},
     "de": {
@@ -544,7 +515,7 @@ class Speaker:
 
     def gap(self, reason: str) -> str:
         """Why the monitor did not see something, for people."""
-        return GAPS[self.language].get(reason, reason.replace("_", " "))
+        return say_gap(reason, self.language)
 
     def reason(self, name: str) -> str:
         """The reason of an exclusion, for people."""

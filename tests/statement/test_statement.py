@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.gap_text import GAPS
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate
 from monitor.sla.reading import read_contract
@@ -165,7 +166,7 @@ def test_reasons_are_in_the_readers_language(facts: StatementFacts) -> None:
     say = words.Speaker("de", "+01:00")
     assert (say.clause("3.2"), say.clause("Wartung")) == ("Ziffer 3.2", "Abschnitt „Wartung“")
     assert say.zone_name == "UTC+01:00"
-    for names in (words.GAPS, words.REASONS):
+    for names in (GAPS, words.REASONS):
         assert set(names["en"]) <= set(names["de"])
 
 

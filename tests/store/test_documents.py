@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from monitor.events import KINDS
-from monitor.report_text import REASONS
+from monitor.gap_text import GAPS
 from monitor.store import Event
 from tests.store.conftest import row
 
@@ -47,5 +47,5 @@ def test_every_table_and_view_is_described(store):
 def test_every_reason_and_kind_is_described():
     """The page names every reason of a gap and every kind of event."""
     words = set(re.findall(r"`(\w+)`", PAGE))
-    assert set(REASONS) <= words
+    assert set(GAPS["en"]) <= words
     assert set(KINDS) <= words

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.events import KINDS
+from monitor.gap_text import GAPS
 from monitor.sla.evaluation import WHYS
 from monitor.sla.values import MILESTONES, OUTCOMES
 from monitor.web.words import LANGUAGES, Words, catalogue, choose_language
@@ -40,11 +41,12 @@ def test_a_language_is_translated(code: str) -> None:
 
 
 def test_every_word_that_values_use_has_a_text() -> None:
-    """Outcomes, milestones, kinds of events, and why a window counts or not."""
+    """Outcomes, milestones, kinds of events, reasons of gaps, and why a window counts or not."""
     english = catalogue("en")
     wanted = [f"outcome.{name}" for name in OUTCOMES] + [f"milestone.{name}" for name in MILESTONES]
     wanted += [f"event.{name}" for name in KINDS] + [f"why.{name}" for name in WHYS]
     wanted += [f"fault.{name}" for name in OUTCOMES.values() if name]
+    wanted += [f"gap.{reason}" for reason in GAPS["en"]]
     assert [key for key in wanted if key not in english] == []
 
 
