@@ -63,37 +63,37 @@ def _metrics() -> str:
 
 
 def _life(seen: dict[str, Any]) -> None:
-    seen["active"] = _wait(lambda: _show("ActiveState") == "active", 40)
+    seen["active"] = _wait(lambda: _show("ActiveState") == "active", 90)
     if not seen["active"]:
         return
     seen["status"] = _show("StatusText")
-    seen["probed"] = _wait(lambda: _hit("/first", 0), 30)
+    seen["probed"] = _wait(lambda: _hit("/first", 0), 60)
     seen["credentials"] = sorted(path.name for path in Path("/run/credentials/slaproof.service").iterdir())
     seen["authorization"] = sorted({one[2] for one in _hits})
-    _wait(lambda: "probe_success" in _metrics(), 20)
+    _wait(lambda: "probe_success" in _metrics(), 40)
     seen["metrics"] = _metrics()
 
     good = _CONFIG.read_text()
     _CONFIG.write_text(good.replace("/first", "/second"))
     now = time.monotonic()
     seen["reload"] = subprocess.run(["systemctl", "reload", "slaproof.service"], check=False).returncode
-    seen["probed_after_reload"] = _wait(lambda: _hit("/second", now), 20)
+    seen["probed_after_reload"] = _wait(lambda: _hit("/second", now), 60)
     _CONFIG.write_text(good + "nonsense: 1\n")
     subprocess.run(["systemctl", "reload", "slaproof.service"], check=False)
     seen["reload_refused"] = _wait(
-        lambda: "slaproof_config_last_reload_successful 0" in _metrics().replace(".0", ""), 10
+        lambda: "slaproof_config_last_reload_successful 0" in _metrics().replace(".0", ""), 40
     )
     now = time.monotonic()
-    seen["probed_after_refusal"] = _wait(lambda: _hit("/second", now), 20)
+    seen["probed_after_refusal"] = _wait(lambda: _hit("/second", now), 60)
     _CONFIG.write_text(good)
 
     before = _show("MainPID")
     assert int(before) > 1
     _run("kill", "-USR1", before)
-    seen["restarted"] = _wait(lambda: _show("NRestarts") == "1", 60)
-    seen["active_again"] = _wait(lambda: _show("ActiveState") == "active" and _show("MainPID") != before, 30)
+    seen["restarted"] = _wait(lambda: _show("NRestarts") == "1", 90)
+    seen["active_again"] = _wait(lambda: _show("ActiveState") == "active" and _show("MainPID") != before, 90)
     now = time.monotonic()
-    seen["probed_again"] = _wait(lambda: _hit("/first", now), 30)
+    seen["probed_again"] = _wait(lambda: _hit("/first", now), 60)
 
     seen["state"] = [path.name for path in Path("/var/lib/slaproof/").iterdir()]
     seen["state_mode"] = oct(Path("/var/lib/slaproof/").stat().st_mode & 0o777)

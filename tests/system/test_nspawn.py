@@ -105,7 +105,7 @@ def _boot(folder: Path) -> dict[str, Any]:
             env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
         )
         try:
-            machine.wait(120)
+            machine.wait(400)
         except subprocess.TimeoutExpired:
             pass
         finally:
@@ -120,7 +120,7 @@ def _boot(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_the_service_lives_under_systemd(tmp_path: Path) -> None:
     """It starts as its own user with its credential, probes, reloads, refuses a bad file, and a hung loop is ended."""
     need_root()
