@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import ValidationError
 
 import probes
-from monitor.exposition import Page, labels, seconds
 from monitor.importers.blackbox import Module, Translated, Unlike, read_modules, translate
-from monitor.rows import phases_of
+from monitor.metrics.exposition import Page, labels, seconds
+from monitor.probing.rows import phases_of
 from probes._outcome import Outcome, Result
 from probes._redact import Redactor
 from probes._run import run

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from monitor.clock import Clock
-from monitor.config import Config
-from monitor.daemon import Daemon
-from monitor.judge import Judge
-from monitor.metrics import Metrics
+from monitor.config.load import Config
+from monitor.judgement.judge import Judge
+from monitor.metrics.page import Metrics
+from monitor.probing.daemon import Daemon
 from monitor.store import Event, Gap, Row
 from monitor.store.sqlite import SqliteStore
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from monitor.config import Config
+from monitor.config.load import Config
 from monitor.context import Context
 from monitor.errors import Refused
 from monitor.store import Event

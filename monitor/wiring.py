@@ -17,19 +17,20 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from monitor import descriptors, logs, serving
+from monitor import logs, serving
 from monitor.clock import Clock, SystemClock
-from monitor.config import Config, load
+from monitor.config.load import Config, load
+from monitor.config.yamlfile import Problems
 from monitor.context import Context
-from monitor.daemon import Daemon
 from monitor.errors import Refused
-from monitor.judge import Judge
-from monitor.metrics import Metrics, Vitals
-from monitor.reference import Reference
+from monitor.judgement.judge import Judge
+from monitor.metrics.page import Metrics, Vitals
+from monitor.probing import descriptors
+from monitor.probing.daemon import Daemon
+from monitor.probing.reference import Reference
+from monitor.probing.timer import SchedulerTimer
 from monitor.sdnotify import Supervisor
 from monitor.store import Event, Gap, Row, open_store
-from monitor.timer import SchedulerTimer
-from monitor.yamlfile import Problems
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ PARTS: tuple[str, ...] = (
     "monitor.notify.service",
     "monitor.proving.service",
     "monitor.feeds.service",
-    "monitor.outage_reports",
+    "monitor.outage_reports.service",
 )
 """Modules with a coroutine function ``serve(context)`` that runs beside the probing; absent ones are passed over."""
 

@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from monitor.schema import schema  # noqa: E402
-from monitor.schema_text import reference  # noqa: E402
+from monitor.config.schema import schema  # noqa: E402
+from monitor.config.schema_text import reference  # noqa: E402
 
 MARKER = "<!-- from here on: slaproof schema --markdown -->\n"
 

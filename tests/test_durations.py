@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-import monitor.config_models
+import monitor.config.models
 import probes._fields
 from monitor.durations import parse_duration, say_duration, write_duration
 from monitor.sla.fields import Reading
@@ -87,7 +87,7 @@ def test_one_grammar_for_everything(text: str) -> None:
     except ValueError as error:
         expected = str(error)
     assert _by_model(probes._fields.Duration, text) == expected
-    assert _by_model(monitor.config_models.Reprobe.model_fields["every"].rebuild_annotation(), text) == expected
+    assert _by_model(monitor.config.models.Reprobe.model_fields["every"].rebuild_annotation(), text) == expected
     assert _by_contract(text) == expected
 
 

@@ -27,12 +27,14 @@ _PROOF_MAY = {
 }  # fmt: skip
 # Strangers to one another: who is on the left knows nobody on the right.
 _STRANGERS = {
-    "monitor/web": ("monitor.daemon", "monitor.notify", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
-    "monitor/notify": ("monitor.daemon", "monitor.web", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
-    "monitor/feeds": ("monitor.daemon", "monitor.web", "monitor.notify", "monitor.sandbox", "monitor.wiring"),
-    "monitor/sandbox": ("monitor.daemon", "monitor.web", "monitor.notify", "monitor.feeds", "monitor.wiring"),
-    "monitor/store": ("monitor.daemon", "monitor.web", "monitor.notify", "monitor.feeds", "monitor.sandbox"),
-    "monitor/daemon.py": ("monitor.web", "monitor.notify", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
+    "monitor/web": ("monitor.probing.daemon", "monitor.notify", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
+    "monitor/notify": ("monitor.probing.daemon", "monitor.web", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
+    "monitor/feeds": ("monitor.probing.daemon", "monitor.web", "monitor.notify", "monitor.sandbox", "monitor.wiring"),
+    "monitor/sandbox": ("monitor.probing.daemon", "monitor.web", "monitor.notify", "monitor.feeds", "monitor.wiring"),
+    "monitor/store": ("monitor.probing.daemon", "monitor.web", "monitor.notify", "monitor.feeds", "monitor.sandbox"),
+    "monitor/probing": ("monitor.web", "monitor.notify", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
+    "monitor/judgement": ("monitor.probing.daemon", "monitor.web", "monitor.notify", "monitor.wiring"),
+    "monitor/config": ("monitor.probing.daemon", "monitor.judgement.judge", "monitor.web.app", "monitor.wiring"),
 }
 _SQL = re.compile(
     r"^\s*(SELECT\s.+\sFROM\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|PRAGMA\s+\w+)", re.S
@@ -121,13 +123,13 @@ def test_observations_and_events_are_append_only() -> None:
 
 
 def test_the_wall_clock_is_read_in_one_place() -> None:
-    """`monitor.clock` reads it; `monitor.timer` asks APScheduler's, which reads it by itself."""
+    """`monitor.clock` reads it; `monitor.probing.timer` asks APScheduler's, which reads it by itself."""
     clocks = {
         ("time", "time"), ("time", "time_ns"), ("time", "localtime"), ("time", "gmtime"), ("time", "ctime"),
         ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
     }  # fmt: skip
     for path, name in zip(SOURCES, _NAMES, strict=True):
-        if name in ("monitor/clock.py", "monitor/timer.py"):
+        if name in ("monitor/clock.py", "monitor/probing/timer.py"):
             continue
         for node in ast.walk(_tree(path)):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):

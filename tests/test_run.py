@@ -21,7 +21,7 @@ import dns.rrset
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.slots import count_slots, offset_ms
+from monitor.probing.slots import count_slots, offset_ms
 from monitor.store import open_store
 from monitor.store.sqlite import integrity
 from tests.servers import free_port, need, need_root

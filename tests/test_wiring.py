@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.config import load
+from monitor.config.load import load
 from monitor.errors import Refused
 from monitor.wiring import LOAD_PAUSE_S, Running, _load
 from tests.fakes import FakeClock

@@ -13,7 +13,7 @@ import click
 from monitor.errors import Refused
 
 if TYPE_CHECKING:
-    from monitor.config import Config
+    from monitor.config.load import Config
 
 SEARCH = (Path("slaproof.yaml"), Path("config/monitor.yaml"), Path("/etc/slaproof/monitor.yaml"))
 """Where a configuration is looked for when neither ``--config`` nor $SLAPROOF_CONFIG names one."""
@@ -66,7 +66,7 @@ def load_config(path: Path | None, *, secrets: Literal["needed", "optional"] = "
 
     Only commands that probe need the secrets.
     """
-    from monitor.config import load
+    from monitor.config.load import load
 
     return load(find_config(path), secrets=secrets)
 

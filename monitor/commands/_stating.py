@@ -21,7 +21,7 @@ from monitor.errors import Refused
 from monitor.times import iso, short
 
 if TYPE_CHECKING:
-    from monitor.events import Statement
+    from monitor.judgement.events import Statement
     from monitor.store import Event
 
 Command = Callable[..., Any]
@@ -121,7 +121,7 @@ class Form:
 def entering(config_path: Path | None) -> Iterator[Here]:
     """The database to enter something into, made where there is none yet."""
     from monitor.clock import SystemClock
-    from monitor.config import load
+    from monitor.config.load import load
     from monitor.store import open_store
 
     config = load(find_config(config_path), secrets="optional")
@@ -139,8 +139,8 @@ def terms_of(here: Here) -> dict[str, Any]:
 
 def checked_event(here: Here, kind: str, data: Mapping[str, Any], source: str = "cli") -> Event:
     """The event, seen to speak of what is there; notes go to standard error. Raises BadCall."""
-    from monitor.events import BadEvent, make
-    from monitor.stating import check
+    from monitor.judgement.events import BadEvent, make
+    from monitor.judgement.stating import check
 
     try:
         found = check(terms_of(here), kind, data)
@@ -159,7 +159,7 @@ def sentence(text: str) -> str:
 
 def statements(here: Here, contract: str | None = None) -> list[tuple[str, Statement]]:
     """All that was stated, with its contract; of one contract where it is named. Raises BadCall."""
-    from monitor.stating import wrong_name
+    from monitor.judgement.stating import wrong_name
 
     known = list(here.config.contracts)
     if contract is not None and contract not in known:
@@ -170,8 +170,8 @@ def statements(here: Here, contract: str | None = None) -> list[tuple[str, State
 
 def statement_json(here: Here, contract: str, one: Statement) -> dict[str, Any]:
     """A statement with all its versions, as plain JSON."""
+    from monitor.judgement.stating import effects
     from monitor.sla.evaluation import WHYS
-    from monitor.stating import effects
 
     effect = effects(here.config.contracts[contract].terms.contract, one)
     return {
@@ -203,7 +203,7 @@ def statement_json(here: Here, contract: str, one: Statement) -> dict[str, Any]:
 
 def remarks(one: Statement, effect: Mapping[str, str]) -> list[str]:
     """What the other side may ask about it."""
-    from monitor.stating import late
+    from monitor.judgement.stating import late
 
     found = list(one.remarks)
     if late(effect):
@@ -259,8 +259,8 @@ def add_common(group: click.Group, form: Form) -> None:
     @config_option
     @json_option
     def correct(event: str, why: str, config_path: Path | None, as_json: bool, **values: Any) -> None:
-        from monitor.events import BadEvent, correction
-        from monitor.stating import check
+        from monitor.judgement.events import BadEvent, correction
+        from monitor.judgement.stating import check
 
         with entering(config_path) as here:
             _, old = find(here, event, form)
@@ -285,7 +285,7 @@ def add_common(group: click.Group, form: Form) -> None:
     @config_option
     @json_option
     def withdraw(event: str, why: str, config_path: Path | None, as_json: bool) -> None:
-        from monitor.events import correction
+        from monitor.judgement.events import correction
 
         with entering(config_path) as here:
             _, old = find(here, event, form)
@@ -312,7 +312,7 @@ def add_common(group: click.Group, form: Form) -> None:
 
 def find(here: Here, id: str, form: Form) -> tuple[str, Statement]:
     """A statement by the id of its event or of one of its corrections. Raises BadCall."""
-    from monitor.stating import wrong_name
+    from monitor.judgement.stating import wrong_name
 
     known = [(name, one) for name, one in statements(here) if one.event.kind in form.shown]
     for name, one in known:
@@ -347,8 +347,8 @@ def enter_one(form: Form, contract: str, values: Mapping[str, Any], config_path:
 
 def take_csv(form: Form, file: Path, contract: str | None, config_path: Path | None, as_json: bool) -> None:
     """The command `import` of a kind."""
-    from monitor.events import BadEvent, make
-    from monitor.stating import check, same
+    from monitor.judgement.events import BadEvent, make
+    from monitor.judgement.stating import check, same
 
     with entering(config_path) as here:
         known = statements(here)
@@ -386,7 +386,7 @@ def take_csv(form: Form, file: Path, contract: str | None, config_path: Path | N
 
 
 def _rows(form: Form, file: Path, contract: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    from monitor.stating import wrong_name
+    from monitor.judgement.stating import wrong_name
     from monitor.times import parse
 
     columns = {"contract": "text", **{one.key: one.kind for one in form.fields}}
@@ -417,7 +417,7 @@ def _folded(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tell_effect(here: Here, contract: str, id: str) -> None:
-    from monitor.stating import effect_text, effects
+    from monitor.judgement.stating import effect_text, effects
 
     for one in here.judge.stated(contract).statements:
         if one.event.id == id:
@@ -429,7 +429,7 @@ def _tell_effect(here: Here, contract: str, id: str) -> None:
 
 
 def _show(here: Here, contract: str, one: Statement) -> None:
-    from monitor.stating import effect_text, effects
+    from monitor.judgement.stating import effect_text, effects
 
     effect = effects(here.config.contracts[contract].terms.contract, one)
     last = one.data if one.data is not None else one.event.data

@@ -12,8 +12,8 @@ from monitor.commands._options import find_config
 
 if TYPE_CHECKING:
     from monitor.clock import Clock
-    from monitor.config import Config
-    from monitor.judge import Judge
+    from monitor.config.load import Config
+    from monitor.judgement.judge import Judge
     from monitor.store.sqlite import SqliteStore
 
 
@@ -31,8 +31,8 @@ class Here:
 def opened(config_path: Path | None) -> Iterator[Here]:
     """Read the configuration (secrets may be absent) and open its database. Raises Refused with a sentence."""
     from monitor.clock import SystemClock
-    from monitor.config import load
-    from monitor.judge import Judge
+    from monitor.config.load import load
+    from monitor.judgement.judge import Judge
     from monitor.store import open_store
 
     config = load(find_config(config_path), secrets="optional")

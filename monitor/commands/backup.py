@@ -21,7 +21,7 @@ def backup(file: Path, as_json: bool, config_path: Path | None) -> None:
     """
     import sys
 
-    from monitor.config import load
+    from monitor.config.load import load
     from monitor.store.sqlite import copy, integrity
 
     config = load(find_config(config_path), secrets="optional")

@@ -20,11 +20,11 @@ def check(file: Path | None, config_path: Path | None, as_json: bool, without_se
     If something is wrong, every problem is shown with its line and column and what to write instead, and the command
     ends with 1.
     """
-    from monitor.config import load
-    from monitor.describe import describe
-    from monitor.in_force import config_data
+    from monitor.config.describe import describe
+    from monitor.config.in_force import config_data
+    from monitor.config.load import load
+    from monitor.config.yamlfile import Problems
     from monitor.serving import guarding
-    from monitor.yamlfile import Problems
 
     if file is not None and config_path is not None:
         raise click.UsageError("name the file once, as FILE or with --config")

@@ -13,7 +13,7 @@ from monitor.errors import Refused
 from monitor.times import short
 
 if TYPE_CHECKING:
-    from monitor.claims import Case, Claim
+    from monitor.judgement.claims import Case, Claim
 
 
 class _Wrong(Refused):
@@ -51,7 +51,7 @@ def claims(every: bool, config_path: Path | None, as_json: bool) -> None:
 
 def gather(here: Here, *, every: bool = False) -> list[Claim]:
     """What is due under every contract with a credit."""
-    from monitor.claims import gather as listed
+    from monitor.judgement.claims import gather as listed
 
     terms = [entry.terms for entry in here.config.contracts.values()]
     return listed(
@@ -131,11 +131,11 @@ def claim(
 
 def make(here: Here, contract: str, period: str, customer: str) -> Case:
     """All that a letter says. Raises _Wrong and _NothingDue."""
-    from monitor.claims import incidents, make_case
-    from monitor.report import gather as report
+    from monitor.judgement.claims import incidents, make_case
+    from monitor.judgement.report import gather as report
+    from monitor.judgement.stating import wrong_name
     from monitor.sla.evaluation import percent_text
     from monitor.sla.period import PeriodError
-    from monitor.stating import wrong_name
 
     if contract not in here.config.contracts:
         said = wrong_name("contract", contract, list(here.config.contracts))

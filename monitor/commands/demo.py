@@ -13,7 +13,7 @@ from monitor.commands._options import config_option, load_config
 from monitor.errors import Refused
 
 if TYPE_CHECKING:
-    from monitor.config import Config
+    from monitor.config.load import Config
     from monitor.store.sqlite import SqliteStore
 
 
@@ -47,13 +47,13 @@ def demo(
     from rich.console import Console
     from rich.progress import Progress
 
-    from monitor.judge import Judge
-    from monitor.report import gather
-    from monitor.report_text import write
+    from monitor.judgement.judge import Judge
+    from monitor.judgement.report import gather
     from monitor.sandbox.demo import StoryClock, fill
     from monitor.sandbox.history import DAY
     from monitor.sla.period import PeriodError, bounds, containing
     from monitor.store import open_store
+    from monitor.terminal.report_text import write
 
     config = load_config(config_path)
     now = SystemClock().now_ms()

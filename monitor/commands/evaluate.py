@@ -16,7 +16,7 @@ from monitor.sla.instants import parse_instant
 from monitor.sla.period import PeriodError, parse_name
 
 if TYPE_CHECKING:
-    from monitor.evaluate import Progress
+    from monitor.judgement.evaluate import Progress
 
 _LONG_BYTES = 8 << 20
 """From this size of the results on, standard error is shown how far the reading is."""
@@ -80,7 +80,7 @@ def evaluate(
     (at,target,location,scheduled,outcome,duration_ms) and, where people know something, a file of events.
     The arithmetic is described in docs/arithmetic.md.
     """  # fmt: skip
-    from monitor.evaluate import evaluate_files
+    from monitor.judgement.evaluate import evaluate_files
 
     path = find_config(config_path)
     if now is None:
@@ -99,7 +99,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(evaluation.answer(), indent=2, ensure_ascii=False))
         return
-    from monitor.evaluate_text import write_evaluation
+    from monitor.terminal.evaluate_text import write_evaluation
 
     click.echo(write_evaluation(evaluation))
 

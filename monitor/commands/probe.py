@@ -10,7 +10,7 @@ import click
 from monitor.commands._options import config_option, echo_json, json_option, load_config
 
 if TYPE_CHECKING:
-    from monitor.config import Config, TargetConfig
+    from monitor.config.load import Config, TargetConfig
     from probes._outcome import Result
 
 
@@ -36,8 +36,8 @@ def probe(target: str, config_path: Path | None, as_json: bool) -> None:
     import asyncio
     import difflib
 
-    from monitor.probe_text import as_json as whole
-    from monitor.probe_text import show
+    from monitor.terminal.probe_text import as_json as whole
+    from monitor.terminal.probe_text import show
 
     config = load_config(config_path, secrets="needed")
     try:
@@ -59,8 +59,8 @@ def probe(target: str, config_path: Path | None, as_json: bool) -> None:
 async def _once(config: Config, target: TargetConfig) -> tuple[int, Result, bool | None]:
     """When it started, what was found, and whether this machine is online (asked only after a failure)."""
     from monitor.clock import SystemClock
-    from monitor.reference import Reference
-    from monitor.rows import as_offline
+    from monitor.probing.reference import Reference
+    from monitor.probing.rows import as_offline
     from monitor.store import derive_probe_id
     from probes._run import run
 

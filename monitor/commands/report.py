@@ -32,7 +32,7 @@ def report(period: str, contract: str | None, form: str, plain: bool, config_pat
     """
     import sys
 
-    from monitor.report import COLUMNS, gather, to_csv, to_json
+    from monitor.judgement.report import COLUMNS, gather, to_csv, to_json
     from monitor.sla.period import PeriodError
 
     with opened(config_path) as here:
@@ -55,10 +55,10 @@ def report(period: str, contract: str | None, form: str, plain: bool, config_pat
         writer.writeheader()
         writer.writerows(to_csv(found))
     elif sys.stdout.isatty() and not plain:
-        from monitor.report_rich import show
+        from monitor.terminal.report_rich import show
 
         show(found)
     else:
-        from monitor.report_text import write
+        from monitor.terminal.report_text import write
 
         click.echo(write(found))

@@ -16,10 +16,10 @@ def schema(markdown: bool) -> None:
     “# yaml-language-server: $schema=slaproof.schema.json” into the first line of the configuration.
     """
     if markdown:
-        from monitor.schema_text import reference
+        from monitor.config.schema_text import reference
 
         click.echo(reference(), nl=False)
         return
-    from monitor.schema import schema as made
+    from monitor.config.schema import schema as made
 
     echo_json(made())

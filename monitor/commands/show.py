@@ -72,7 +72,7 @@ def find(reader: Reader, target: str, location: str, at: int) -> Row | None:
 
 def to_json(row: Row, before: Sequence[Row], after: Sequence[Row]) -> dict[str, Any]:
     """One probe as it was kept, and those around it."""
-    from monitor.rows import unpack
+    from monitor.probing.rows import unpack
     from monitor.times import iso
 
     def brief(one: Row) -> dict[str, Any]:
@@ -104,9 +104,9 @@ def _print(console: Console, here: Here, row: Row, around: Sequence[Row], *, exa
     from rich.table import Table
     from rich.text import Text
 
-    from monitor.probe_text import show_steps
-    from monitor.rows import result_of, unpack
+    from monitor.probing.rows import result_of, unpack
     from monitor.sla.values import OUTCOMES
+    from monitor.terminal.probe_text import show_steps
     from monitor.times import iso
 
     fault = OUTCOMES.get(row.outcome)

@@ -11,7 +11,7 @@ from monitor.commands._options import config_option, echo_json, json_option
 from monitor.commands._store import Here, opened
 
 if TYPE_CHECKING:
-    from monitor.status import Watch
+    from monitor.terminal.status import Watch
 
 
 @click.command()
@@ -26,7 +26,7 @@ def status(watching: bool, every: float, as_json: bool, config_path: Path | None
     """
     from rich.console import Console
 
-    from monitor.status import render, to_json
+    from monitor.terminal.status import render, to_json
 
     with opened(config_path) as here:
         if watching:
@@ -48,8 +48,8 @@ def _watch(here: Here, every: float) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from monitor.follow import Follower
-    from monitor.status import render
+    from monitor.terminal.follow import Follower
+    from monitor.terminal.status import render
 
     console = Console()
     follower = Follower(here.store.reader, here.config, here.clock)
@@ -66,8 +66,8 @@ def _watch(here: Here, every: float) -> None:
 
 
 def _about(here: Here, targets: tuple[object, ...]) -> Watch:
-    from monitor.status import Watch
     from monitor.store.sqlite import holder
+    from monitor.terminal.status import Watch
 
     newest = max((at for one in targets if (at := getattr(one, "at", None)) is not None), default=None)
     return Watch(location=here.config.location, daemon=holder(here.store.path), newest=newest)

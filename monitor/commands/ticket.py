@@ -27,7 +27,7 @@ from monitor.sla.values import MILESTONES
 from monitor.times import iso, short
 
 if TYPE_CHECKING:
-    from monitor.events import Statement
+    from monitor.judgement.events import Statement
     from monitor.sla.evaluation import TicketResult
     from monitor.sla.values import Ticket
 
@@ -189,7 +189,7 @@ def list_(contract: str | None, only_open: bool, config_path: Path | None, as_js
 
 def _ticket(here: Here, id: str, contract: str | None) -> tuple[str, Ticket]:
     """A ticket by the provider's number. Raises BadCall."""
-    from monitor.stating import wrong_name
+    from monitor.judgement.stating import wrong_name
 
     if contract is not None and contract not in here.config.contracts:
         raise BadCall(sentence(wrong_name("contract", contract, list(here.config.contracts))))

@@ -13,15 +13,15 @@ from functools import partial
 import aiohttp
 
 from monitor.context import Context
-from monitor.events import BadEvent, make
-from monitor.exposition import Page as Exposition
-from monitor.exposition import labels, seconds
 from monitor.feeds import icalendar, statuspage
 from monitor.feeds.fetch import Got, NotRead, Page, new_session
 from monitor.feeds.settings import Feed, FeedsSettings
 from monitor.feeds.windows import BadPage, Content, incident_events, source_of, window_events
+from monitor.judgement.events import BadEvent, make
+from monitor.judgement.stating import check
+from monitor.metrics.exposition import Page as Exposition
+from monitor.metrics.exposition import labels, seconds
 from monitor.sla.instants import zone
-from monitor.stating import check
 from monitor.store import Event, StoreError
 
 log = logging.getLogger(__name__)

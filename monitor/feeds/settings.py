@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from monitor.settings import Section, Settings
-from monitor.validation import nearest
+from monitor.config.settings import Section, Settings
+from monitor.config.validation import nearest
 from probes._fields import Duration, Regex, Strings
 
 

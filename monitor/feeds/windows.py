@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.events import Statement, Version, correction, make
 from monitor.feeds.settings import Feed
+from monitor.judgement.events import Statement, Version, correction, make
 from monitor.sla.instants import DAY_MS, write_instant
 from monitor.store import Event
 

@@ -18,9 +18,9 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from monitor.claims import Case
 from monitor.durations import say_duration
 from monitor.errors import Refused
+from monitor.judgement.claims import Case
 from monitor.sla.contract import LANGUAGES
 from monitor.sla.evaluation import percent_text, plain
 from monitor.sla.instants import utc_datetime

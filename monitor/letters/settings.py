@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from monitor.settings import Section
+from monitor.config.settings import Section
 from monitor.sla.instants import zone
 
 

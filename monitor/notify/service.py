@@ -14,13 +14,13 @@ from collections.abc import Sequence
 import aiohttp
 
 from monitor.context import Context
+from monitor.judgement.standing import Standing
 from monitor.notify.conditions import Condition
 from monitor.notify.delivery import Delivery
 from monitor.notify.engine import Known, Telling, step
 from monitor.notify.settings import NotifySettings
 from monitor.notify.watch import Own, Shown, conditions, ended, unsure
 from monitor.sla.period import PeriodError
-from monitor.standing import Standing
 from monitor.store import StoreError
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from monitor.config.settings import Section
+from monitor.config.validation import Misnamed, no_contract
 from monitor.mailer import Relay
 from monitor.notify.conditions import KINDS
-from monitor.settings import Section
 from monitor.sla.instants import zone
-from monitor.validation import Misnamed, no_contract
 from probes._fields import Duration, LocalFile, Settings, Strings
 
 

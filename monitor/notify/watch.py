@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from math import floor
 from typing import Any
 
+from monitor.judgement.standing import ContractStanding, Deadline, OutageRef, ServiceStanding, Standing
 from monitor.notify.conditions import Condition, burning
 from monitor.notify.settings import NotifySettings
 from monitor.sla.evaluation import plain
 from monitor.sla.instants import write_instant
-from monitor.standing import ContractStanding, Deadline, OutageRef, ServiceStanding, Standing
 from monitor.store import WriterState
 from monitor.times import short, span
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from monitor.events import fold
+from monitor.judgement.events import fold
 from monitor.proof.canonical import JSON, parse_canonical
 from monitor.store import Event
 from monitor.times import iso

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from monitor.context import Context
 from monitor.errors import Refused
-from monitor.events import make
+from monitor.judgement.events import make
 from monitor.notify.senders import Attachment, MailSender, NotTaken
 from monitor.notify.text import Text
 from monitor.proof.ledger import day_name, day_start

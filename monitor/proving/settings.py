@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from monitor.config.settings import Section
+from monitor.config.validation import Misnamed, no_contract
 from monitor.notify.settings import MailChannel
-from monitor.settings import Section
 from monitor.statement.words import LANGUAGES
-from monitor.validation import Misnamed, no_contract
 from probes._fields import Duration, LocalFile, Settings, Strings
 
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from monitor.clock import Clock
-from monitor.config import Config
-from monitor.events import make
+from monitor.config.load import Config
+from monitor.judgement.events import make
 from monitor.keys import Keys, load_keys, new_key, page_secret
 from monitor.proof.canonical import sha256
 from monitor.proving.prover import Made, Prover, Wanted

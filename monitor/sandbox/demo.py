@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.clock import SystemClock
-from monitor.config import Config
-from monitor.events import make
-from monitor.in_force import config_data
+from monitor.config.in_force import config_data
+from monitor.config.load import Config
+from monitor.judgement.events import make
 from monitor.sandbox.history import DAY, Watched, gaps, rows, tell
 from monitor.store import Event, open_store
 

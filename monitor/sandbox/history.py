@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from monitor.slots import first_slot, offset_ms
+from monitor.probing.slots import first_slot, offset_ms
 from monitor.store import Gap, Row
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

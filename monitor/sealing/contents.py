@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from monitor.config.yamlfile import loads
 from monitor.proof.ledger import COMMON, Group, config_bytes, day_start, event_bytes, group_secret, segments_in_order
 from monitor.proof.segment import DAY_MS, UNACCOUNTED, Row, Rows, Segment, Span, day_plan
 from monitor.proof.segment import Gap as SealedGap
 from monitor.store import Event, Gap, Reader
 from monitor.store import Row as StoredRow
-from monitor.yamlfile import loads
 
 COMMON_KINDS = frozenset(
     {"start", "stop", "clock_step", "clock_offset", "suspend", "stall", "offline", "online", "key", "demo"}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.clock import Clock
-from monitor.events import make
+from monitor.judgement.events import make
 from monitor.keys import Keys
 from monitor.proof.canonical import parse_canonical, sha256
 from monitor.proof.ledger import (

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 
-from monitor.gap_text import say_gap
+from monitor.judgement.gap_text import say_gap
 from monitor.sla.instants import zone as _zone
 from monitor.times import span
 

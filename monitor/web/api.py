@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from monitor.claims import gather
+from monitor.judgement.claims import gather
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.instants import write_instant
 from monitor.sla.period import PeriodError

@@ -10,10 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
+from monitor.judgement.standing import BudgetNow
 from monitor.sla.evaluation import ServiceResult
 from monitor.sla.instants import write_instant
 from monitor.sla.values import OUTCOMES
-from monitor.standing import BudgetNow
 from monitor.store import Event, Gap, Row
 from monitor.web.ports import Proof
 

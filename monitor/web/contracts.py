@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.claims import Claim, claim_of, gather
-from monitor.events import Stated
+from monitor.judgement.claims import Claim, claim_of, gather
+from monitor.judgement.events import Stated
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import Evaluation, TicketResult
 from monitor.web.ports import Source, Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.events import PEOPLE, BadEvent, correction, make
+from monitor.judgement.events import PEOPLE, BadEvent, correction, make
 from monitor.store import Event
 from monitor.web.params import BadRequest
 from monitor.web.ports import Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.events import MONITOR
+from monitor.judgement.events import MONITOR
 from monitor.store import Event, Row
 from monitor.web.ports import Health, Seal, Source, Target
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.judgement.standing import OutageRef, outage_id
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import Excuse
 from monitor.sla.instants import parse_instant
 from monitor.sla.values import OUTCOMES
-from monitor.standing import OutageRef, outage_id
 from monitor.store import Event, Gap, Row
 from monitor.times import iso
 from monitor.web import chart

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from monitor.claims import gather
+from monitor.judgement.claims import gather
+from monitor.judgement.standing import BudgetNow, budget_now, state_now
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import CreditResult, Evaluation, ServiceResult
 from monitor.sla.instants import DAY_MS
-from monitor.standing import BudgetNow, budget_now, state_now
 from monitor.store import Row
 from monitor.web.days import Day, Run, runs, service_days
 from monitor.web.ports import Source

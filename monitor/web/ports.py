@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from monitor.clock import Clock
-from monitor.judge import Judge, NotKept
+from monitor.judgement.judge import Judge, NotKept
 from monitor.sla import period as periods
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import Evaluation

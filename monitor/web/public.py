@@ -10,9 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from monitor.judgement.standing import outage_refs, state_now
 from monitor.sla.evaluation import cut
 from monitor.sla.instants import DAY_MS, write_instant
-from monitor.standing import outage_refs, state_now
 from monitor.web.access import Access
 from monitor.web.days import Day, Run, runs, service_days
 from monitor.web.overview import BAR_DAYS, shown_state

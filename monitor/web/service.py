@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.judgement.standing import BudgetNow, OutageRef, budget_now, outage_refs, state_now
 from monitor.sla.contract import Terms
 from monitor.sla.evaluation import Evaluation, ServiceResult
 from monitor.sla.instants import DAY_MS
 from monitor.sla.values import Observation
-from monitor.standing import BudgetNow, OutageRef, budget_now, outage_refs, state_now
 from monitor.store import Gap, Row
 from monitor.web import chart
 from monitor.web.days import Day, service_days

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from monitor.settings import Section, Settings
-from monitor.validation import Misnamed, nearest, no_service
+from monitor.config.settings import Section, Settings
+from monitor.config.validation import Misnamed, nearest, no_service
 from probes._fields import LocalFile, Strings
 
 Show = Literal["state", "availability", "history", "outages", "maintenance"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.yamlfile import Document, Problem, Problems, load
+from monitor.config.yamlfile import Document, Problem, Problems, load
 
 KEYS = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
 TLS_KEYS = (

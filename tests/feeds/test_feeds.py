@@ -13,14 +13,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from monitor.config import load
-from monitor.exposition import Page as Exposition
+from monitor.config.load import load
 from monitor.feeds import icalendar, statuspage
 from monitor.feeds.fetch import new_session
 from monitor.feeds.service import Follower, _expose, serve
 from monitor.feeds.settings import Feed, FeedsSettings
 from monitor.feeds.windows import BadPage, Window
-from monitor.judge import Judge
+from monitor.judgement.judge import Judge
+from monitor.metrics.exposition import Page as Exposition
 from monitor.sandbox.statuspage import paths
 from monitor.sla.instants import parse_instant, write_instant, zone
 from monitor.store import Row
@@ -166,7 +166,7 @@ async def test_a_window_announced_late_one_cancelled_one_moved_and_what_was_coun
             for at in range(start - HOUR, start + 5 * HOUR, MINUTE)
         ]
     )
-    from monitor.events import make
+    from monitor.judgement.events import make
 
     for one in down:
         await running.store.writer.put_event(make("report", {"contract": "clicksend", "at": one}, source="cli"))
@@ -199,7 +199,7 @@ async def test_a_window_declared_only_when_it_had_begun_and_one_completed_before
 
 async def test_a_persons_correction_stands_until_the_page_changes(running, status):
     """Reading the same page again does not undo what somebody put right; a change of the page does."""
-    from monitor.events import correction
+    from monitor.judgement.events import correction
 
     page, _ = status
     page.maintenances = [maintenance("m", T0 + DAY, T0 + DAY + HOUR, T0 - DAY)]
@@ -447,7 +447,7 @@ def test_the_sandboxs_pages_are_read():
 )
 def test_a_wrong_block_is_told(tmp_path, block, says):
     """Mistakes in the configuration have their place and a hint."""
-    from monitor.config import ConfigProblems
+    from monitor.config.load import ConfigProblems
 
     (tmp_path / "m.yaml").write_text(CONFIG.partition("feeds:")[0] + "feeds: {pages: [" + block + "]}\n")
     with pytest.raises(ConfigProblems) as raised:

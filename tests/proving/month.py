@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor.events import make
+from monitor.judgement.events import make
 from monitor.keys import Keys, new_key
+from monitor.probing.slots import offset_ms
 from monitor.sandbox.history import Watched, gaps, rows, tell
 from monitor.sealing.sealer import Sealer
-from monitor.slots import offset_ms
 from monitor.store import Event, open_store
 from monitor.store.sqlite import SqliteStore
 from monitor.times import parse

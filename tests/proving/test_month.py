@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.events import make
+from monitor.judgement.events import make
+from monitor.judgement.recount import recount
 from monitor.keys import Keys, load_keys, rotate_key
 from monitor.proof.verdict import Verdict
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import CannotProve, Made, Prover, Wanted
-from monitor.recount import recount
 from monitor.sandbox.history import DAY, Watched
 from monitor.sla.evaluate import evaluate
 from monitor.sla.reading import read_contract
@@ -91,10 +91,10 @@ async def test_the_proof_says_what_the_judgement_says(bench: Bench) -> None:
     """The evaluation from the sealed rows is the one from the store's rows."""
     from decimal import Decimal
 
-    from monitor.events import fold
+    from monitor.config.yamlfile import loads
+    from monitor.judgement.events import fold
     from monitor.sla.contract import Terms
     from monitor.sla.values import TargetSpec
-    from monitor.yamlfile import loads
     from tests.proving.month import CONTRACT
 
     made = await bench.prove()
@@ -116,7 +116,7 @@ async def test_the_proof_says_what_the_judgement_says(bench: Bench) -> None:
 
 async def test_pages_that_say_something_else_show(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words that the evidence does not give are refused; those of another version are said to be unchecked."""
-    from monitor import recount as recounting
+    from monitor.judgement import recount as recounting
     from monitor.proving import prover
 
     one = await bench.prove()

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from monitor.config import load
+from monitor.config.load import load
+from monitor.judgement.recount import recount
 from monitor.keys import rotate_key
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted
 from monitor.proving.service import Rounds
-from monitor.recount import recount
 from monitor.sandbox.history import DAY, Watched
 from monitor.store.sqlite import SqliteStore
 from tests.fakes import FakeClock

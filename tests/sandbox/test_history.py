@@ -2,8 +2,8 @@
 
 import pytest
 
+from monitor.probing.slots import count_slots, offset_ms
 from monitor.sandbox.history import Story, Trouble, Watched, gaps, rows, tell
-from monitor.slots import count_slots, offset_ms
 from monitor.times import parse
 
 START, END = parse("2026-10-01T00:00:00Z"), parse("2026-11-01T00:00:00Z")

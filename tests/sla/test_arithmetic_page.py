@@ -9,15 +9,15 @@ import click
 import pytest
 
 from monitor.commands.evaluate import evaluate
-from monitor.evaluate import COLUMNS
+from monitor.config.yamlfile import Problem, loads
+from monitor.judgement.evaluate import COLUMNS
+from monitor.judgement.terms import load_preset, preset_names, read_targets, read_terms
 from monitor.sla.contract import PERIODS, QUORUMS, UNITS
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.reading import CLAUSES, KEYS, read_contract
 from monitor.sla.reading_events import KEYS as EVENT_KEYS
 from monitor.sla.reading_events import read_events
 from monitor.sla.values import MILESTONES, OUTCOMES
-from monitor.terms import load_preset, preset_names, read_targets, read_terms
-from monitor.yamlfile import Problem, loads
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "arithmetic.md").read_text()

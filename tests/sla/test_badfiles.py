@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from monitor.commands.contract import contract
 from monitor.commands.evaluate import evaluate
-from monitor.evaluate import COLUMNS, read_results
+from monitor.config.yamlfile import Problems
+from monitor.judgement.evaluate import COLUMNS, read_results
+from monitor.judgement.terms import load_contract, load_events
 from monitor.sla.instants import write_instant
 from monitor.sla.series import Observations
-from monitor.terms import load_contract, load_events
-from monitor.yamlfile import Problems
 
 BAD = Path(__file__).parents[1] / "badconfig"
 LOADERS: dict[str, Callable[..., object]] = {"contracts": load_contract, "events": load_events}
@@ -146,7 +146,7 @@ def test_bytes_that_are_not_utf8_are_named_by_their_line(mark: str, tmp_path: Pa
 def test_a_long_reading_is_shown_on_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where standard error is no terminal, each tenth is a line; standard output holds the answer alone."""
     monkeypatch.setattr("monitor.commands.evaluate._LONG_BYTES", 1000)
-    monkeypatch.setattr("monitor.evaluate._STEP", 16)
+    monkeypatch.setattr("monitor.judgement.evaluate._STEP", 16)
     (tmp_path / "c.yaml").write_text("contracts: {a: {preset: omicron}}\n")
     (tmp_path / "r.csv").write_text(HEAD + "\n" + f"{ROW}\n" * 20_000)
     done = CliRunner().invoke(
@@ -279,8 +279,8 @@ def test_the_configuration_is_told_with_its_places(tmp_path: Path) -> None:
         "  - {name: t, contract: d, service: api, interval: 60s}\n"
         "  - {name: u, contract: c, service: api, interval: often}\n"
     )
-    from monitor.terms import read_targets, read_terms
-    from monitor.yamlfile import Problem, load
+    from monitor.config.yamlfile import Problem, load
+    from monitor.judgement.terms import read_targets, read_terms
 
     document = load(tmp_path / "c.yaml", name="c.yaml")
     problems: list[Problem] = []
@@ -298,7 +298,7 @@ def test_the_configuration_is_told_with_its_places(tmp_path: Path) -> None:
 
 def test_several_targets_need_to_say_when_the_service_is_down(tmp_path: Path) -> None:
     """A service with several targets and no down_when is a configuration error (arithmetic §2)."""
-    from monitor.evaluate import evaluate_files
+    from monitor.judgement.evaluate import evaluate_files
 
     (tmp_path / "c.yaml").write_text(
         "contracts:\n  a: {preset: mailgun}\ntargets:\n"

@@ -7,9 +7,9 @@ from subprocess import run
 
 import pytest
 
-from monitor.evaluate import evaluate_files
+from monitor.config.yamlfile import load
+from monitor.judgement.evaluate import evaluate_files
 from monitor.sla.instants import parse_instant
-from monitor.yamlfile import load
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted(path.parent for path in (ROOT / "tests" / "golden").glob("*/case.yaml"))

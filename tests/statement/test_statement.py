@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.gap_text import GAPS
+from monitor.judgement.gap_text import GAPS
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate
 from monitor.sla.reading import read_contract

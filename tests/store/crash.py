@@ -24,14 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.balance import Balance, balance, plan
 from monitor.clock import SystemClock
-from monitor.config import Config, load
-from monitor.daemon import Daemon
-from monitor.reference import Reference
+from monitor.config.load import Config, load
+from monitor.judgement.balance import Balance, balance, plan
+from monitor.probing.daemon import Daemon
+from monitor.probing.reference import Reference
+from monitor.probing.timer import SchedulerTimer
 from monitor.store import Gap, Row
 from monitor.store.sqlite import SqliteStore, copy, integrity
-from monitor.timer import SchedulerTimer
 from probes._outcome import Line, Outcome, Result
 
 TARGETS = 100

@@ -7,8 +7,8 @@ import re
 import sqlite3
 from pathlib import Path
 
-from monitor.events import KINDS
-from monitor.gap_text import GAPS
+from monitor.judgement.events import KINDS
+from monitor.judgement.gap_text import GAPS
 from monitor.store import Event
 from tests.store.conftest import row
 

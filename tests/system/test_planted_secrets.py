@@ -23,7 +23,7 @@ from monitor.cli import cli
 from monitor.clock import SystemClock
 from monitor.config import load
 from monitor.errors import Refused
-from monitor.rows import unpack
+from monitor.probing.rows import unpack
 from monitor.store import open_store
 from monitor.times import iso
 from tests.servers.misbehaving import Misbehaving

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from monitor.judge import Judge
+from monitor.judgement.judge import Judge
 from monitor.sla.contract import Availability, Contract, Service, Terms
 from monitor.store import open_store
 from monitor.web.app import make_app

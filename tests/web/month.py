@@ -15,8 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from monitor.events import make
-from monitor.rows import pack
+from monitor.judgement.events import make
+from monitor.probing.rows import pack
 from monitor.sla.contract import (
     Availability,
     Blocks,

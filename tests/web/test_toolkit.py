@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import cli
+from monitor.config.yamlfile import Problems
 from monitor.web.toolkit import _cipher, read
-from monitor.yamlfile import Problems
 
 HASH = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.events import KINDS
-from monitor.gap_text import GAPS
+from monitor.judgement.events import KINDS
+from monitor.judgement.gap_text import GAPS
 from monitor.sla.evaluation import WHYS
 from monitor.sla.values import MILESTONES, OUTCOMES
 from monitor.web.words import LANGUAGES, Words, catalogue, choose_language

@@ -1,0 +1,1 @@
+"""The one judgement that metrics, pages, messages, reports, claims and proofs read."""
