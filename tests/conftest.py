@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 
 from tests.servers import descriptors, no_skip
@@ -24,6 +25,11 @@ pytest_plugins = [
     "tests.servers.tsa",
     "tests.servers.chromium",
 ]
+
+
+# A deadline is a measurement of the machine: under load it fails whichever example runs just then.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)
