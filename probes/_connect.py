@@ -14,6 +14,7 @@ import os
 import socket
 import ssl
 import struct
+import sys
 
 from probes._classify import failed
 from probes._outcome import Failed
@@ -208,6 +209,13 @@ async def secure(
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
     return reader, writer
+
+
+def cut(trace: Trace, writer: asyncio.StreamWriter) -> None:
+    """Ends the connection; where the probe fails (or everything is to be seen) the kernel's view of it is kept."""
+    if trace.thorough or sys.exc_info()[0] is not None:
+        tcp_facts(trace, writer)
+    writer.transport.abort()
 
 
 def tcp_facts(trace: Trace, writer: asyncio.StreamWriter | asyncio.BaseTransport) -> None:

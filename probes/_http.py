@@ -11,7 +11,6 @@ Rules:
 
 import asyncio
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
@@ -19,7 +18,7 @@ from urllib.parse import urljoin
 from probes._about import user_agent
 from probes._answer import HEAD_LIMIT, Answer, Response
 from probes._classify import failed
-from probes._connect import connect_socket, lost, open_stream, secure, tcp_facts
+from probes._connect import connect_socket, cut, lost, open_stream, secure
 from probes._cookies import Cookies
 from probes._outcome import Failed, Fault
 from probes._tls import TlsSettings
@@ -139,7 +138,7 @@ async def _exchange(trace: Trace, request: Request, ways: Ways) -> Response:
     except OSError as error:
         raise lost(error, "http", "answer") from None
     finally:
-        writer.transport.abort()
+        cut(trace, writer)
 
 
 async def _open(trace: Trace, url: Url, ways: Ways) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -265,19 +264,15 @@ async def _talk(
     trace.sent(head)
     if request.body:
         trace.sent(request.body[:BODY_BYTES])
-    try:
-        with trace.phase("processing"):
-            writer.write(head + request.body)
-            first = await _first(trace, reader)
-        with trace.phase("transfer"):
-            answer = Answer(trace, request.method, ways.max_body)
-            whole = answer.at_once(first)
-            while not whole:
-                whole = answer.feed(await reader.read(_PIECE))
-        return answer.response(request.url)
-    finally:
-        if trace.thorough or sys.exc_info()[0] is not None:
-            tcp_facts(trace, writer)
+    with trace.phase("processing"):
+        writer.write(head + request.body)
+        first = await _first(trace, reader)
+    with trace.phase("transfer"):
+        answer = Answer(trace, request.method, ways.max_body)
+        whole = answer.at_once(first)
+        while not whole:
+            whole = answer.feed(await reader.read(_PIECE))
+    return answer.response(request.url)
 
 
 async def _first(trace: Trace, reader: asyncio.StreamReader) -> bytes:

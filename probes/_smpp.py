@@ -14,7 +14,7 @@ import re
 from collections.abc import AsyncIterator
 
 from probes._classify import failed
-from probes._connect import lost, open_stream, tcp_facts
+from probes._connect import cut, lost, open_stream
 from probes._outcome import Failed
 from probes._smpp_pdu import (
     ALERT_NOTIFICATION,
@@ -234,5 +234,4 @@ async def session(
     try:
         yield Session(trace, reader, writer)
     finally:
-        tcp_facts(trace, writer)
-        writer.transport.abort()
+        cut(trace, writer)

@@ -7,7 +7,7 @@ import ssl
 from pydantic import Field, model_validator
 
 from probes._classify import failed
-from probes._connect import lost, open_stream, tcp_facts
+from probes._connect import cut, lost, open_stream
 from probes._fields import Port, ProbeTarget, Regex, Settings
 from probes._tls import TlsSettings, context, facts, tls_failed
 from probes._trace import Trace
@@ -67,13 +67,12 @@ async def probe(target: Target, trace: Trace) -> None:
                 writer.write(line.encode() + target.line_end.encode())
             if turn.starttls:
                 await _encrypt(trace, writer, target.starttls, target.host)
-        tcp_facts(trace, writer)
     except ssl.SSLError as error:
         raise tls_failed(trace, error) from None
     except OSError as error:
         raise lost(error, "tcp", "answer") from None
     finally:
-        writer.transport.abort()
+        cut(trace, writer)
 
 
 async def _encrypt(trace: Trace, writer: asyncio.StreamWriter, tls: TlsSettings, host: str) -> None:

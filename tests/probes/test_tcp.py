@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 import probes
 from probes._outcome import Outcome
-from tests.probes.running import ask, shown
+from tests.probes.running import ask, probe, shown
 from tests.servers.misbehaving import Misbehaving
 
 
@@ -46,3 +46,15 @@ def test_settings_that_are_refused() -> None:
     """A dialogue stands alone."""
     with pytest.raises(ValidationError, match="either dialogue, or send and expect"):
         probes.load("tcp").Target.model_validate({"host": "a", "port": 1, "send": "x", "dialogue": [{"send": "y"}]})
+
+
+@pytest.mark.parametrize(("expect", "outcome"), [("^220 ", "ok"), ("POP3", "timeout")])
+async def test_a_failure_keeps_the_kernels_view_of_the_connection(expect: str, outcome: str) -> None:
+    """Round-trip time and retransmissions: evidence of a failure, and no work for a probe that goes well."""
+    with Misbehaving("smtp") as server:
+        settings = {"host": "127.0.0.1", "port": server.port, "expect": expect}
+        seen = await probe("tcp", settings, timeout=0.3, transcripts=False)
+        whole = await probe("tcp", settings, timeout=0.3)
+    assert seen.outcome == whole.outcome == outcome, shown(seen)
+    assert ("tcp" in seen.evidence) == (outcome != "ok"), shown(seen)
+    assert "rtt_us" in str(whole.evidence["tcp"]), shown(whole)
