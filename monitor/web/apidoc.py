@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HEAD = """# The API
 
 Everything that the pages show, for programs, under `/api/v1`. The OpenAPI 3.1 document is at `/api/v1/openapi.json`.
-This page is written by `python -m monitor.web.routes`; a test compares it with what is served.
+This page is written by `python -m monitor.web.documents`; a test compares it with what is served.
 
 - Instants are RFC 3339, UTC, with milliseconds. Ranges are half-open: `from` is in, `to` is not.
 - A parameter that is not known, not understood or given twice is refused with 400; errors are
