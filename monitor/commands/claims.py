@@ -13,7 +13,8 @@ from monitor.errors import Refused
 from monitor.times import short
 
 if TYPE_CHECKING:
-    from monitor.judgement.claims import Case, Claim
+    from monitor.judgement.claims import Claim
+    from monitor.letters.case import Case
 
 
 class _Wrong(Refused):
@@ -131,9 +132,9 @@ def claim(
 
 def make(here: Here, contract: str, period: str, customer: str) -> Case:
     """All that a letter says. Raises _Wrong and _NothingDue."""
-    from monitor.judgement.claims import incidents, make_case
     from monitor.judgement.report import gather as report
     from monitor.judgement.stating import wrong_name
+    from monitor.letters.case import incidents, make_case
     from monitor.sla.evaluation import percent_text
     from monitor.sla.period import PeriodError
 

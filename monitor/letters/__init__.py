@@ -20,7 +20,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from monitor.durations import say_duration
 from monitor.errors import Refused
-from monitor.judgement.claims import Case
+from monitor.letters.case import Case
 from monitor.sla.contract import LANGUAGES
 from monitor.sla.evaluation import percent_text, plain
 from monitor.sla.instants import utc_datetime

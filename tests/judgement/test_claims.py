@@ -16,11 +16,12 @@ from monitor.commands._store import Here
 from monitor.commands.claims import gather, make
 from monitor.config.load import load
 from monitor.errors import Refused
-from monitor.judgement.claims import claim_of, due, incidents
+from monitor.judgement.claims import claim_of, due
 from monitor.judgement.events import correction
 from monitor.judgement.events import make as event
 from monitor.judgement.judge import Judge
 from monitor.letters import LetterFailed, tidy, write
+from monitor.letters.case import incidents
 from monitor.metrics import contracts as metrics_contracts
 from monitor.metrics.exposition import Page as Exposition
 from monitor.sla.instants import parse_instant, zone
