@@ -18,6 +18,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
 from probes._durations import PATTERN, parse_duration
@@ -42,8 +43,8 @@ Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0), DURATION_SC
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP or UDP port."""
 
-Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_list)]
-"""One status code or a list of them."""
+Statuses = Annotated[tuple[Annotated[int, Field(ge=100, le=999)], ...], BeforeValidator(_as_list)]
+"""One HTTP status code or a list of them."""
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 """One string or a list of them."""
@@ -93,10 +94,32 @@ LocalFile = Annotated[Path, BeforeValidator(_beside, json_schema_input_type=str)
 """An existing file, named relative to the configuration."""
 
 
+_NO_HOST = re.compile(r"[\s/:@?#\[\]\\,;\"'<>(){}|]")
+
+
+def host(value: str) -> str:
+    """A name that can be asked for, or an address; raises ValueError with a sentence."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        labels = value.removesuffix(".").split(".")
+        if _NO_HOST.search(value) or len(value) > 253 or not all(1 <= len(label) <= 63 for label in labels):
+            raise ValueError(
+                f"'{value}' is no host: write its name or address alone, such as smtp.example or 192.0.2.1"
+            ) from None
+    return value
+
+
 class Settings(BaseModel):
     """A strict block of settings: unknown keys are refused, values do not change once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+    @field_validator("host", check_fields=False)
+    @classmethod
+    def _a_host(cls, value: str) -> str:
+        """Whatever kind has a host: one that no resolver can know would be booked as the provider's missing name."""
+        return host(value)
 
 
 class ProbeTarget(Settings):
