@@ -1,4 +1,7 @@
-"""docs/routes.md and docs/api.md, from the tables that the application is made of: ``python -m monitor.web.documents``."""
+"""docs/routes.md and docs/api.md, from the tables that the application is made of.
+
+Run ``python -m monitor.web.documents``.
+"""
 
 from __future__ import annotations
 
