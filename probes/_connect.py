@@ -23,6 +23,7 @@ from probes._tls import TlsSettings, context, facts, tls_failed, witness_chain
 from probes._trace import Trace
 
 OUR_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENONET})
 _LOST = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN})
@@ -79,11 +80,11 @@ async def _established(sock: socket.socket, address: str, port: int) -> None:
     """
     # A host as near as this one has answered by the second call: to watch a descriptor costs more than to ask again.
     for _ in range(2):
-        try:
-            sock.connect((address, port))
-        except BlockingIOError:
-            continue  # under way
-        return
+        number = sock.connect_ex((address, port))
+        if number == 0:
+            return
+        if number not in _UNDER_WAY:
+            raise OSError(number, os.strerror(number))  # becomes its subclass, as ConnectionRefusedError
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
     loop.add_writer(sock, _writable, done)
@@ -92,7 +93,7 @@ async def _established(sock: socket.socket, address: str, port: int) -> None:
     finally:
         loop.remove_writer(sock)
     if number := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-        raise OSError(number, os.strerror(number))  # becomes the subclass of this number, as ConnectionRefusedError
+        raise OSError(number, os.strerror(number))
 
 
 def _writable(done: asyncio.Future[None]) -> None:
