@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from monitor.cli import cli
 from monitor.clock import SystemClock
-from monitor.config import load
+from monitor.config.load import load
 from monitor.errors import Refused
 from monitor.probing.rows import unpack
 from monitor.store import open_store
