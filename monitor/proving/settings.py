@@ -21,6 +21,14 @@ class Witness(Settings):
     post: str | None = Field(default=None, pattern="^https?://", description="an address that takes it by POST")
     git: str | None = Field(default=None, description="a git remote that it is pushed to, on a branch of its own")
     mail: MailChannel | None = None
+    heartbeats: bool | None = Field(
+        default=None, description="whether it gets the day's heartbeats too; yes, but not by mail"
+    )
+
+    @property
+    def wants_heartbeats(self) -> bool:
+        """Whether the day's heartbeats go there too: so many mails are sent only where they were asked for."""
+        return self.mail is None if self.heartbeats is None else self.heartbeats
 
     @model_validator(mode="after")
     def _one_way(self) -> "Witness":

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -20,8 +21,10 @@ from monitor.clock import Clock
 from monitor.notify.senders import MailSender, NotTaken
 from monitor.notify.text import Text
 from monitor.proof import cms
+from monitor.proof.ledger import day_name
 from monitor.proving.settings import Timestamping, Witness
-from monitor.store.ledger import Ledger, LedgerEntry, Timestamp
+from monitor.sla.instants import DAY_MS
+from monitor.store.ledger import Ledger, LedgerEntry, LedgerHeartbeat, Timestamp
 from probes._tls import TlsSettings, context
 
 log = logging.getLogger(__name__)
@@ -88,34 +91,67 @@ async def stamp_entries(settings: Timestamping, ledger: Ledger, entries: Sequenc
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """A signed checkpoint as it goes out."""
+
+    ref: str
+    title: str
+    file: str
+    """What it is called where each has a file of its own."""
+    at: int
+    note: str
+
+
+def _of_day(entry: LedgerEntry) -> _Copy:
+    title = f"Checkpoint {entry.index} of {entry.day}"
+    return _Copy(
+        ref=f"log/{entry.index}", title=title, file=f"{entry.index:08d}.txt", at=entry.sealed_at, note=entry.note
+    )
+
+
+def _of_heartbeat(beat: LedgerHeartbeat) -> _Copy:
+    title = f"Heartbeat {beat.index} of {beat.day}"
+    file = f"{beat.day}-heartbeat-{beat.index:03d}.txt"
+    return _Copy(ref=f"heartbeat/{beat.day}/{beat.index}", title=title, file=file, at=beat.at, note=beat.note)
+
+
 async def copy_to(witness: Witness, ledger: Ledger, clock: Clock, *, base: Path) -> int:
-    """Gives a witness every checkpoint that it has not got; returns how many. Raises WitnessFailed."""
-    done = 0
+    """Gives a witness every checkpoint that it has not got; returns how many. Raises WitnessFailed.
+
+    Of heartbeats those of this day and the one before: what came before is held by its day's checkpoint.
+    """
+    copies = []
     for index in await asyncio.to_thread(ledger.unwitnessed, witness.name):
         entry = await asyncio.to_thread(ledger.entry, index)
         assert entry is not None
-        detail = await _give(witness, entry, base)
+        copies.append(_of_day(entry))
+    if witness.wants_heartbeats:
+        yesterday = day_name(clock.now_ms() - DAY_MS)
+        beats = await asyncio.to_thread(ledger.unwitnessed_heartbeats, witness.name, yesterday)
+        copies += map(_of_heartbeat, beats)
+    for copy in copies:
+        detail = await _give(witness, copy, base)
         # A death here gives it once more: a witness that keeps copies keeps the same one twice.
-        await ledger.witnessed(f"log/{index}", witness.name, clock.now_ms(), detail)
-        done += 1
-    return done
+        await ledger.witnessed(copy.ref, witness.name, clock.now_ms(), detail)
+    return len(copies)
 
 
-async def _give(witness: Witness, entry: LedgerEntry, base: Path) -> str:
+async def _give(witness: Witness, copy: _Copy, base: Path) -> str:
     if witness.file is not None:
-        await asyncio.to_thread(_append, base / witness.file, entry.note)
+        await asyncio.to_thread(_append, base / witness.file, copy.note)
         return witness.file
     if witness.post is not None:
-        await _post(witness.post, entry.note.encode(), "text/plain; charset=utf-8")
+        await _post(witness.post, copy.note.encode(), "text/plain; charset=utf-8")
         return witness.post
     if witness.git is not None:
-        await _push(witness.git, base / f".witness-{witness.name}", entry)
+        await _push(witness.git, base / f".witness-{witness.name}", copy)
         return witness.git
     assert witness.mail is not None
-    text = Text(f"Checkpoint {entry.index} of {entry.day}", tuple(entry.note.splitlines()))
-    digest = hashlib.sha256(entry.note.encode()).hexdigest()
+    text = Text(copy.title, tuple(copy.note.splitlines()))
+    digest = hashlib.sha256(copy.note.encode()).hexdigest()
     try:
-        return await MailSender(witness.mail).send(text, id=digest, at=entry.sealed_at, messages=[])
+        return await MailSender(witness.mail).send(text, id=digest, at=copy.at, messages=[])
     except NotTaken as error:
         raise WitnessFailed(str(error)) from None
 
@@ -145,16 +181,15 @@ async def _post(url: str, body: bytes, kind: str) -> bytes:
         raise WitnessFailed(f"{url}: {error or type(error).__name__}") from None
 
 
-async def _push(remote: str, folder: Path, entry: LedgerEntry) -> None:
+async def _push(remote: str, folder: Path, copy: _Copy) -> None:
     """One commit a checkpoint, on the branch `slaproof-checkpoints`."""
     if not (folder / ".git").is_dir():
         await _git(folder.parent, "init", "--quiet", "--initial-branch=slaproof-checkpoints", folder.name)
         await _git(folder, "remote", "add", "origin", remote)
-    name = f"{entry.index:08d}.txt"
-    await asyncio.to_thread((folder / name).write_text, entry.note, encoding="utf-8")
-    await _git(folder, "add", name)
+    await asyncio.to_thread((folder / copy.file).write_text, copy.note, encoding="utf-8")
+    await _git(folder, "add", copy.file)
     who = ("-c", "user.name=slaproof", "-c", "user.email=slaproof@localhost", "-c", "commit.gpgsign=false")
-    await _git(folder, *who, "commit", "--quiet", "--allow-empty", "-m", f"Checkpoint {entry.index} of {entry.day}")
+    await _git(folder, *who, "commit", "--quiet", "--allow-empty", "-m", copy.title)
     await _git(folder, "push", "--quiet", "origin", "slaproof-checkpoints")
 
 

@@ -365,6 +365,20 @@ class Ledger(Repository):
             )
         ]
 
+    def unwitnessed_heartbeats(self, witness: str, first_day: str) -> list[LedgerHeartbeat]:
+        """The heartbeats of this day and later ones that a witness has not got yet, in order."""
+        return [
+            LedgerHeartbeat(
+                day=day, index=index, at=at, entry=entry, leaves=_leaves(leaves), first=json.loads(first), note=note
+            )
+            for day, index, at, entry, leaves, first, note in self._all(
+                "SELECT day, idx, at, entry, leaves, first, note FROM ledger_heartbeats h WHERE day >= ? AND NOT EXISTS"
+                " (SELECT 1 FROM ledger_witnessed w WHERE w.ref = 'heartbeat/' || h.day || '/' || h.idx"
+                " AND w.witness = ?) ORDER BY day, idx",
+                (first_day, witness),
+            )
+        ]
+
 
 _ENTRY = "SELECT idx, kind, day, sealed_at, entry, leaves, first, note, state FROM ledger_entries"
 

@@ -135,3 +135,25 @@ async def test_a_witness_that_is_away_gets_it_later(store: SqliteStore, clock: F
     with pytest.raises(WitnessFailed, match=r"127\.0\.0\.1"):
         await copy_to(away, store.ledger, clock, base=tmp_path)
     assert store.ledger.unwitnessed("post") == [0]
+
+
+async def test_heartbeats_of_the_day_go_out_as_well(store: SqliteStore, clock: FakeClock, tmp_path: Path) -> None:
+    """Whoever keeps copies has each heartbeat within the day, once; by mail only where that was asked for."""
+    keys = new_keys(tmp_path)
+    await fill(store, clock, start=START, end=START + DAY, targets=TARGETS)
+    beating = sealer(store, clock, keys)
+    witness = Witness(name="file", file="checkpoints.txt")
+    for hour in (2, 4):
+        clock.set_ms(START + hour * 3_600_000)
+        await beating.step()
+        assert await copy_to(witness, store.ledger, clock, base=tmp_path) == 1
+        assert await copy_to(witness, store.ledger, clock, base=tmp_path) == 0
+    notes = [beat.note for beat in store.ledger.heartbeats("2026-10-01")]
+    assert (tmp_path / "checkpoints.txt").read_text() == "".join(f"{note}\n" for note in notes)
+    assert "/heartbeat/2026-10-01\n2\n" in notes[1]
+    mail = Witness.model_validate(
+        {"name": "m", "mail": {"host": "mx.example", "from": "a@x.example", "to": "b@x.example"}}
+    )
+    assert not mail.wants_heartbeats
+    assert mail.model_copy(update={"heartbeats": True}).wants_heartbeats
+    assert not witness.model_copy(update={"heartbeats": False}).wants_heartbeats
