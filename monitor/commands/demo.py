@@ -49,7 +49,7 @@ def demo(
 
     from monitor.judgement.judge import Judge
     from monitor.judgement.report import gather
-    from monitor.sandbox.demo import StoryClock, fill
+    from monitor.sandbox.demo import StoryClock, fill, span
     from monitor.sandbox.history import DAY
     from monitor.sla.period import PeriodError, bounds, containing
     from monitor.store import open_store
@@ -61,10 +61,11 @@ def demo(
         if month is None:
             this, _ = bounds("calendar_month", "UTC", 1, containing("calendar_month", "UTC", 1, now))
             month = containing("calendar_month", "UTC", 1, this - 1)
-        start, end = bounds("calendar_month", "UTC", 1, month)
+        _, over = bounds("calendar_month", "UTC", 1, month)
+        start, end = span(config, month, now)
     except PeriodError as error:
         raise click.UsageError(str(error), context) from error
-    if end + DAY > now:
+    if over + DAY > now:
         raise Refused(f"{month} is not long enough past; name an earlier month.")
     path = output or Path(config.storage).with_name("slaproof-demo.db")
     if path.exists():

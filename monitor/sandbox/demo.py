@@ -10,6 +10,7 @@ from monitor.config.in_force import config_data
 from monitor.config.load import Config
 from monitor.judgement.events import make
 from monitor.sandbox.history import DAY, Watched, gaps, rows, tell
+from monitor.sla.period import bounds
 from monitor.store import Event, open_store
 
 BATCH = 5_000
@@ -30,6 +31,18 @@ class StoryClock(SystemClock):
     def now_ms(self) -> int:
         """Where the story is, ms."""
         return self.at
+
+
+def span(config: Config, month: str, now: int) -> tuple[int, int]:
+    """From when to when a history must reach for every contract's period of this name, as far as that is past, ms.
+
+    A billing month may end weeks after the calendar's. Raises PeriodError.
+    """
+    found = [bounds("calendar_month", "UTC", 1, month)]
+    for one in config.contracts.values():
+        contract = one.terms.contract
+        found.append(bounds(contract.period, contract.timezone, one.terms.billing_day, month))
+    return min(start for start, _ in found), min(max(end for _, end in found), (now // DAY - 1) * DAY)
 
 
 def watched(config: Config) -> list[Watched]:

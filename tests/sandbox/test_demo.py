@@ -53,3 +53,16 @@ def test_a_month_that_is_not_over_is_refused(tmp_path: Path) -> None:
     refused = _run("demo", "2099-01", folder=tmp_path)
     assert refused.returncode == 1
     assert "name an earlier month" in refused.stderr
+
+
+def test_a_billing_month_is_covered_to_its_end(tmp_path: Path) -> None:
+    """Each contract's period of that name has its history, so that it balances whoever reads it, and when."""
+    monthly = CONFIG.replace("currency: EUR}", "currency: EUR}, billing_day: 20")
+    (tmp_path / "monitor.yaml").write_text(monthly)
+    (tmp_path / "example.yaml").write_text(CONTRACT + "period: billing_month\n")
+    made = _run("demo", "2026-08", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "2026-08-20 00:00:00 to 2026-09-20 00:00:00" in made.stdout
+    (tmp_path / "monitor.yaml").write_text("storage: slaproof-demo.db\n" + monthly)
+    read = _run("report", "2026-08", "--contract", "example", folder=tmp_path)
+    assert "It balances" in read.stdout, read.stdout
