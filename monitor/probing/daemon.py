@@ -333,6 +333,12 @@ class Daemon:
         at = clock.now_ms()
         if at <= entry.last_at:  # an extra probe in the same millisecond: no two observations share an instant
             at = entry.last_at + 1
+        if slot is not None and not slot <= at < slot + entry.interval:
+            # The clock was set since the slot was handed out: an observation of now would fill another one.
+            self._observe_clocks()
+            reason = "clock_stepped_back" if at < slot else "clock_stepped_forward"
+            self._gap(entry.gap(slot, slot + entry.interval, reason, "the clock was set as the probe began"))
+            return
         entry.last_at = at
         if slot is not None and at - slot <= entry.grace:
             # The first probe of a new target fills a slot that had begun before it came: that is not lateness.

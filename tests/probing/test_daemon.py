@@ -356,6 +356,28 @@ async def test_a_loop_that_stands_still_leaves_a_gap(world: World) -> None:
     await world.daemon.stop("test")
 
 
+@pytest.mark.parametrize("seconds", [600, -600])
+async def test_a_clock_set_as_a_probe_begins_leaves_a_gap(world: World, seconds: int) -> None:
+    """Between the slot's turn and the probe's first step: no observation may stand in another slot than its own."""
+    await begun(world)
+    start = world.clock.now_ms()
+    await world.pass_time(130)
+    entry = min(world.daemon.ledger.entries.values(), key=lambda one: one.next_slot)
+    await world.pass_time((entry.next_slot - world.clock.now_ms()) / 1000 - 0.1)
+    slot = entry.next_slot
+    world.clock.tick(0.1)
+    world.daemon.tick()
+    assert entry.running_slot == slot
+    world.clock.step(seconds)
+    await world.pass_time(0.01)
+    assert (slot, 1) in {(gap.start, gap.slots) for gap in world.store.gap_list if gap.target == entry.name}
+    world.clock.step(-seconds if seconds < 0 else 0)
+    await world.pass_time(180)
+    for name in ("a", "b"):
+        assert world.balanced(name, start, world.clock.now_ms()), name
+    await world.daemon.stop("test")
+
+
 async def test_a_suspended_machine_leaves_a_gap(world: World) -> None:
     """A closed lid is told apart from a stalled loop."""
     await begun(world)
