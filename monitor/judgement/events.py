@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,6 +96,10 @@ def make(
         raise BadEvent("only a correction names an event that it corrects")
     if at is None:
         raise BadEvent(f"the event '{kind}' needs the time that it speaks of")
+    try:
+        json.dumps(plain, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadEvent("its text holds half a character, which nothing can keep: write it again") from None
     return Event(kind=kind, at=at, data=plain, source=source, corrects=corrects)
 
 
@@ -301,7 +306,11 @@ def _texts(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
-        return write_instant(value)
+        try:
+            return write_instant(value)
+        except (ValueError, OverflowError):
+            near = "2026-10-01T00:00:00Z"
+            raise BadEvent(f"{str(value)[:24]} is no instant in ms since 1970; write it like {near}") from None
     if isinstance(value, Mapping):
         return {key: _texts(one) for key, one in value.items()}
     return [_texts(one) for one in value] if isinstance(value, list | tuple) else str(value)

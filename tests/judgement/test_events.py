@@ -105,6 +105,8 @@ def test_a_correction_replaces_or_withdraws_and_the_old_stays_visible():
         ("exclusion", WINDOW, "needs 'reason'"),
         ("exclusion", {**WINDOW, "reson": "x", "reason": "x"}, "did you mean 'reason'"),
         ("report", {"contract": "c", "at": "today"}, "'today' is not an instant"),
+        ("report", {"contract": "c", "at": 10**20}, "is no instant in ms since 1970"),
+        ("maintenance", {**WINDOW, "note": "a\ud800b"}, "half a character"),
         ("ticket", {"contract": "c", "id": "1", "opened": AT}, "needs 'severity'"),
         ("ticket_reached", {"contract": "c", "id": "1", "milestone": "done", "at": AT}, "'done' is no milestone"),
         ("ticket_waiting", {"contract": "c", "id": "1", "start": AT, "end": AT - 1}, "ends before it starts"),
