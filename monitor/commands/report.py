@@ -22,9 +22,12 @@ class _Unknown(Refused):
     "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True,
     help="A page to paste into a mail, one JSON document, or one table of services, outages, gaps and credits.",
 )  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--plain", is_flag=True, help="Plain text on a terminal too.")
 @config_option
-def report(period: str, contract: str | None, form: str, plain: bool, config_path: Path | None) -> None:
+def report(
+    period: str, contract: str | None, form: str, as_json: bool, plain: bool, config_path: Path | None
+) -> None:  # fmt: skip
     """Report the uptime of PERIOD: a month such as 2026-10, `current` (the default) or `previous`.
 
     Of each service: availability, worst case, coverage, counted and excluded downtime, verdict; each outage with its
@@ -46,7 +49,7 @@ def report(period: str, contract: str | None, form: str, plain: bool, config_pat
             )  # fmt: skip
         except PeriodError as error:
             raise _Unknown(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
-    if form == "json":
+    if as_json or form == "json":
         echo_json(to_json(found))
     elif form == "csv":
         import csv

@@ -185,6 +185,7 @@ def test_a_running_period_balances_to_now(folder: Path, later: int) -> None:
 def test_the_report_as_json_and_csv(folder: Path) -> None:
     """The same numbers for programs: the answer of arithmetic §9 with its detail, and one table."""
     whole = json.loads(run(folder, "report", "2026-10", "--format", "json").output)
+    assert json.loads(run(folder, "report", "2026-10", "--json").output)["contracts"] == whole["contracts"]
     contract, alone = whole["contracts"]
     api = contract["services"][0]
     (outage,) = api["outages"]
