@@ -156,7 +156,7 @@ def _budget(service: ServiceStanding, width: int) -> Text:
     cells = BAR if width >= 100 else BAR // 2
 
     def amount(value: Fraction) -> str:
-        return f"{int(value):,}" if checks else brief(int(value))
+        return f"{int(value):,} check{'' if int(value) == 1 else 's'}" if checks else brief(int(value))
 
     if share is None:  # nothing may fail
         over = f"spent, {amount(Fraction(budget.used))} over"
@@ -167,7 +167,7 @@ def _budget(service: ServiceStanding, width: int) -> Text:
     style = "green" if share > Fraction(1, 2) else "yellow" if share > Fraction(1, 10) else "red"
     text = Text.assemble(("█" * full, style), ("░" * (cells - full), "dim"), f" {amount(budget.left)}")
     if width >= 100:
-        text.append(f" of {amount(budget.allowed)}{' checks' if checks else ''}", style="dim")
+        text.append(f" of {int(budget.allowed):,}" if checks else f" of {amount(budget.allowed)}", style="dim")
     return text
 
 
