@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,6 @@ from monitor.notify.text import Text
 from tests.servers import eventually, free_port
 from tests.servers.misbehaving import Misbehaving
 from tests.servers.postfix import Postfix
-
-
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Postfix]:
-    """A relay with a mailbox behind it."""
-    with Postfix() as server:
-        yield server
 
 
 def message(subject: str = "x", text: str = "grüezi\n") -> EmailMessage:

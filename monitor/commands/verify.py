@@ -50,9 +50,9 @@ def verify(
     Ends with 0 for VALID, 1 for INVALID, 2 for VALID BUT, which says what is missing. The format is described in
     docs/proof-format.md, so that you can also write your own verifier.
     """  # fmt: skip
-    from monitor.judgement.recount import recount
     from monitor.proof.verify import Known
     from monitor.proof.verify import verify as verify_bytes
+    from monitor.proving.recount import recount
 
     keys, notes = _keys(key_texts)
     known = Known(

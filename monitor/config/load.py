@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from monitor.config.models import LogSettings, ReferenceSettings, Reprobe, Root, TargetSettings
 from monitor.config.secrets import Secrets, Source, TreePath
 from monitor.config.settings import Section, sections
-from monitor.config.validation import keys_of, nearest, validate
+from monitor.config.validation import follow, keys_of, nearest, validate
 from monitor.config.yamlfile import Document, Problem, Problems, Tree
 from monitor.config.yamlfile import load as load_yaml
 from monitor.durations import write_duration
@@ -169,7 +169,7 @@ class _Loader:
         for key, block in blocks.items() if len(named) == len(tree.get("contracts") or ()) else ():
             for place, message in block.against(named):
                 # What is wrong with a whole block is its name.
-                self._tell((key, *place), message, on_key=isinstance(_found(tree[key], place), dict))
+                self._tell((key, *place), message, on_key=isinstance(follow(tree[key], place), dict))
         if self._problems or root is None:
             raise Problems(sorted(set(self._problems)))
         text = self._path.read_text("utf-8-sig")
@@ -389,18 +389,6 @@ class _Loader:
                 (*path, "service"),
                 f"'{settings.service}' is no service of {settings.contract}: {nearest(settings.service, services)}",
             )
-
-
-def _found(tree: Tree, path: TreePath) -> Tree:
-    """What stands at a path; None where nothing does."""
-    for part in path:
-        if isinstance(tree, dict) and isinstance(part, str):
-            tree = tree.get(part)
-        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
-            tree = tree[part]
-        else:
-            return None
-    return tree
 
 
 _M = TypeVar("_M", TargetSettings, ProbeTarget, Section)

@@ -60,13 +60,13 @@ def _sentence(model: type[BaseModel], tree: object, detail: ErrorDetails) -> tup
         name = str(detail["loc"][-1])
         return place[:-1] if place and place[-1] == name else place, f"'{name}' is missing: add {name}: ...", False
     if kind == "extra_forbidden":
-        inner = _model_at(model, place[:-1], _follow(tree, place[:-1]))
+        inner = _model_at(model, place[:-1], follow(tree, place[:-1]))
         return (
             place,
             f"'{place[-1]}' is not known here: {nearest(str(place[-1]), keys_of(inner) if inner else [])}",
             True,
         )
-    value = _follow(tree, place)
+    value = follow(tree, place)
     shown = f"'{value}'" if isinstance(value, str | int) else "this"
     if value is None:
         return place, "nothing stands here: write a value, or take the key away", False
@@ -120,7 +120,7 @@ _SCALAR = ("bool_type", "bool_parsing", "string_type", "int_type", "float_type",
 def _beside_the_point(tree: object, detail: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
     """Whether this is what another member of a union says, one that the value was plainly not written for."""
     place = _place(tree, detail["loc"], detail["type"])
-    value = _follow(tree, place)
+    value = follow(tree, place)
     kind = detail["type"]
     if isinstance(value, Mapping | list):
         stranger = kind in _SCALAR
@@ -152,7 +152,8 @@ def _place(tree: object, loc: tuple[int | str, ...], kind: str) -> TreePath:
     return tuple(place)
 
 
-def _follow(tree: object, path: TreePath) -> object:
+def follow(tree: object, path: TreePath) -> object:
+    """What stands at a path; None where nothing does."""
     for part in path:
         if isinstance(tree, Mapping):
             tree = tree.get(part)

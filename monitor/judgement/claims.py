@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from monitor.sla.contract import Contract, Terms
 from monitor.sla.evaluation import CreditResult, Evaluation, plain
 from monitor.sla.instants import DAY_MS, write_instant
 from monitor.sla.period import PeriodError, bounds, next_month_end
-
-if TYPE_CHECKING:
-    pass
 
 NEXT_MONTH_MS = 63 * DAY_MS
 """More than a period's end can lie before the end of the calendar month after it."""
@@ -135,10 +132,7 @@ def gather(
                 evaluations.append(judge.evaluate(one.name, period))
             except PeriodError as error:
                 passed_over(error)
-    if not every:
-        return due(evaluations, now)
-    found = [claim for one in evaluations if (claim := claim_of(one, now)) is not None]
-    return sorted(found, key=lambda one: (one.claim_by is None, one.claim_by or 0, one.contract))
+    return _all(evaluations, now) if every else due(evaluations, now)
 
 
 def _too_late(terms: Terms, period: str, now: int) -> bool:
@@ -152,8 +146,9 @@ def _too_late(terms: Terms, period: str, now: int) -> bool:
 
 def due(evaluations: Iterable[Evaluation], now: int) -> list[Claim]:
     """What can be claimed now, the nearest deadline first; those without one last."""
-    found = [claim for one in evaluations if (claim := claim_of(one, now)) is not None and claim.state != "over"]
+    return [claim for claim in _all(evaluations, now) if claim.state != "over"]
+
+
+def _all(evaluations: Iterable[Evaluation], now: int) -> list[Claim]:
+    found = [claim for one in evaluations if (claim := claim_of(one, now)) is not None]
     return sorted(found, key=lambda one: (one.claim_by is None, one.claim_by or 0, one.contract, one.period))
-
-
-# -- what a provider's page admitted -----------------------------------------------------------------------------------

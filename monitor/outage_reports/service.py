@@ -163,7 +163,7 @@ class OutageReports:
             state = UNSURE if error.unsure else FAILED
             log.error("an outage report was not sent", extra={"outage": outage.id, "state": state, "why": str(error)})
             # A relay may repeat what it was sent, the credentials among it.
-            why = self._context.config.redactor(str(error))
+            why: str = self._hide(str(error))
             await self._keep({**facts, "state": state, "why": why[:2000]})
             return not error.unsure
         await self._sent(sent, outage, mail, facts)

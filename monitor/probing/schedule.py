@@ -187,7 +187,8 @@ class Ledger:
         """
         slots = self._next(self._slots, lambda e, when: not e.gone and (e.fresh or e.next_slot == when))
         if slots is not None:
-            slots = -(-slots // self.width_ms) * self.width_ms
+            width = self.width_ms
+            slots = -(-slots // width) * width
         extras = self._next(self._extras, lambda e, when: e.next_extra == when)
         found = [when for when in (slots, extras) if when is not None]
         return min(found) if found else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.judgement.events import fold
 from monitor.proof.canonical import JSON, parse_canonical
+from monitor.sla.values import TargetSpec
 from monitor.store import Event
 from monitor.times import iso
 
@@ -64,3 +65,16 @@ def _span(one: Any) -> dict[str, JSON]:
 
 def _some(**values: JSON) -> dict[str, JSON]:
     return {key: value for key, value in values.items() if value is not None}
+
+
+def targets_of(config: Any) -> list[TargetSpec]:
+    """The targets of a sealed configuration, as the arithmetic takes them."""
+    return [
+        TargetSpec(
+            name=one["name"],
+            service=one["service"],
+            interval_ms=one["interval_ms"],
+            stale_after_ms=one["stale_after_ms"],
+        )
+        for one in config["targets"]
+    ]

@@ -11,6 +11,7 @@ from monitor.proof.canonical import JSON, canonical, sha256
 from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven, ShownSegment
 from monitor.proof.segment import UNACCOUNTED, Rows, Span
+from monitor.proving.inputs import targets_of
 from monitor.sla.evaluation import Evaluation, Outage
 from monitor.sla.values import TargetSpec
 from monitor.statement.content import Content, content, margin_ms
@@ -55,15 +56,7 @@ def dress_of(told: Mapping[str, Any]) -> Dress:
 def facts_of(proven: Proven, judged: Evaluation, dress: Dress) -> StatementFacts:
     """Everything that the pages say, from the bundle."""
     config = proven.config()
-    targets = tuple(
-        TargetSpec(
-            name=one["name"],
-            service=one["service"],
-            interval_ms=one["interval_ms"],
-            stale_after_ms=one["stale_after_ms"],
-        )
-        for one in config["targets"]
-    )
+    targets = tuple(targets_of(config))
     rows = {(s.target, s.location): r for s, r in proven.observations()}
     segments = [one for entry in proven.entries for g in entry.groups.values() for one in g.segments]
     events = list(proven.all_events())

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from monitor.judgement.recount import evaluation_of, terms_of
 from monitor.keys import Keys
 from monitor.proof import merkle, pdf
 from monitor.proof.bundle import (
@@ -36,6 +35,7 @@ from monitor.proof.proven import Proven, read_proven
 from monitor.proof.segment import DAY_MS
 from monitor.proving.inputs import events_of, inputs_of
 from monitor.proving.pages import Dress, statement, words_of
+from monitor.proving.recount import evaluation_of, terms_of
 from monitor.sealing.packing import unpack_events, unpack_groups
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.period import Period, resolve

@@ -312,14 +312,7 @@ class Ledger(Repository):
 
     def heartbeats(self, day: str) -> list[LedgerHeartbeat]:
         """A day's heartbeats, in order."""
-        return [
-            LedgerHeartbeat(
-                day=day, index=index, at=at, entry=entry, leaves=_leaves(leaves), first=json.loads(first), note=note
-            )
-            for index, at, entry, leaves, first, note in self._all(
-                "SELECT idx, at, entry, leaves, first, note FROM ledger_heartbeats WHERE day = ? ORDER BY idx", (day,)
-            )
-        ]
+        return [_heartbeat(*row) for row in self._all(f"{_HEARTBEAT} WHERE day = ? ORDER BY idx", (day,))]
 
     async def add_timestamp(self, stamp: Timestamp) -> None:
         """Keep a token; the same one twice is one."""
@@ -367,17 +360,21 @@ class Ledger(Repository):
 
     def unwitnessed_heartbeats(self, witness: str, first_day: str) -> list[LedgerHeartbeat]:
         """The heartbeats of this day and later ones that a witness has not got yet, in order."""
-        return [
-            LedgerHeartbeat(
-                day=day, index=index, at=at, entry=entry, leaves=_leaves(leaves), first=json.loads(first), note=note
-            )
-            for day, index, at, entry, leaves, first, note in self._all(
-                "SELECT day, idx, at, entry, leaves, first, note FROM ledger_heartbeats h WHERE day >= ? AND NOT EXISTS"
-                " (SELECT 1 FROM ledger_witnessed w WHERE w.ref = 'heartbeat/' || h.day || '/' || h.idx"
-                " AND w.witness = ?) ORDER BY day, idx",
-                (first_day, witness),
-            )
-        ]
+        rows = self._all(
+            f"{_HEARTBEAT} h WHERE day >= ? AND NOT EXISTS (SELECT 1 FROM ledger_witnessed w"
+            " WHERE w.ref = 'heartbeat/' || h.day || '/' || h.idx AND w.witness = ?) ORDER BY day, idx",
+            (first_day, witness),
+        )
+        return [_heartbeat(*row) for row in rows]
+
+
+_HEARTBEAT = "SELECT day, idx, at, entry, leaves, first, note FROM ledger_heartbeats"
+
+
+def _heartbeat(day: str, index: int, at: int, entry: bytes, leaves: bytes, first: str, note: str) -> LedgerHeartbeat:
+    return LedgerHeartbeat(
+        day=day, index=index, at=at, entry=entry, leaves=_leaves(leaves), first=json.loads(first), note=note
+    )
 
 
 _ENTRY = "SELECT idx, kind, day, sealed_at, entry, leaves, first, note, state FROM ledger_entries"

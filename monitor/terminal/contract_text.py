@@ -75,7 +75,7 @@ def _services(contract: Contract) -> list[str]:
         promise = (
             "no figure is promised"
             if service.target_text is None
-            else f"promised to be available {_percent(service.target_text)}"
+            else f"promised to be available {percentage(service.target_text)}"
         )
         several = {None: "", "any": "; with several targets it is down when any of them is", "all":
                    "; with several targets it is down when all of them are"}[service.down_when]  # fmt: skip
@@ -83,7 +83,7 @@ def _services(contract: Contract) -> list[str]:
     return sentences
 
 
-def _percent(text: str) -> str:
+def percentage(text: str) -> str:
     """Write a percentage of the contract as all others are written: ``99.9 %``."""
     return f"{text.replace('%', '').strip()} %"
 
@@ -192,13 +192,13 @@ def _credit(contract: Contract) -> list[str]:
             "elapsed_minus_excluded": " of the period less what is left out for every service",
             "fixed": f" of {_fixed(contract)}",
         }[contract.availability.denominator]
-        after = f" beyond the first {_percent(blocks.after_text)}{base}" if blocks.after else ""
+        after = f" beyond the first {percentage(blocks.after_text)}{base}" if blocks.after else ""
         sentences = [
             f"{plain(blocks.credit)} % of the fee for each {say_duration(blocks.each_ms)} of down time{after}; {begun}."
         ]
     else:
         sentences = [
-            f"Below {_percent(tier.below_text)} availability: {plain(tier.credit)} % of the fee."
+            f"Below {percentage(tier.below_text)} availability: {plain(tier.credit)} % of the fee."
             for tier in credit.tiers
         ]
         sentences.append("The largest that applies is due, once.")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from monitor.durations import say_duration
 from monitor.sla.evaluation import CreditResult, Evaluation, ServiceResult, TicketResult, percent_text, plain
 from monitor.sla.instants import write_instant
+from monitor.terminal.contract_text import percentage
 
 _VERDICTS = {
     "met": "met",
@@ -57,7 +58,7 @@ def _service(service: ServiceResult) -> list[str]:
     shown = "no data" if service.availability is None else percent_text(service.availability)
     worst = "" if service.worst_case is None else f", at worst {percent_text(service.worst_case)}"
     coverage = "nothing" if service.coverage is None else percent_text(service.coverage)
-    target = "" if service.target_text is None else f" of {service.target_text.replace('%', '').strip()} %"
+    target = "" if service.target_text is None else f" of {percentage(service.target_text)}"
     lines = [
         f"{service.service}: {shown}{target}{worst}, seen {coverage} of the time: {_VERDICTS[service.verdict]}",
         f"  counted {_amount(service, service.counted)} of {_amount(service, service.out_of)}"
@@ -94,9 +95,7 @@ def _credit(credit: CreditResult) -> list[str]:
     ]
     if credit.tier is not None:
         assert credit.availability is not None
-        lines.append(
-            f"  {percent_text(credit.availability)} is below {credit.tier.below_text.replace('%', '').strip()} %"
-        )
+        lines.append(f"  {percent_text(credit.availability)} is below {percentage(credit.tier.below_text)}")
     if credit.beyond_ms or credit.blocks:
         lines.append(
             f"  allowance {say_duration(int(credit.allowance_ms))}, beyond it {say_duration(int(credit.beyond_ms))}:"

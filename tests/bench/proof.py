@@ -26,13 +26,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from monitor.judgement.recount import recount
 from monitor.keys import load_keys
 from monitor.probing.rows import pack
 from monitor.proof.bundle import read_container
 from monitor.proof.pdf import bundle_of
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted
+from monitor.proving.recount import recount
 from monitor.sandbox.history import DAY, HOUR, MINUTE, Story, Trouble, Watched, gaps, rows
 from monitor.statement.sign import own_identity
 from monitor.store import Event, Row

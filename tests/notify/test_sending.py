@@ -30,13 +30,6 @@ CONDITION = Condition(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Postfix]:
-    """A real relay with a real mailbox behind it."""
-    with Postfix() as server:
-        yield server
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(NOW)

@@ -46,13 +46,6 @@ outage_reports:
 """
 
 
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Postfix]:
-    """A relay of our own, with the provider's mailbox behind it."""
-    with Postfix() as server:
-        yield server
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     """The time of the outage."""

@@ -7,7 +7,6 @@ import imaplib
 import json
 import smtplib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ from tests.servers.postfix import Postfix
 FROM, TO = "probe@example", "sink@example"
 ENDS = {"from": "probe@sender.example", "to": "sink@example.com"}
 PROBE_IDS = (f"delivery{number:04x}" for number in range(1, 999))
-
-
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Postfix]:
-    """One Postfix with its Dovecot for all tests here."""
-    with Postfix() as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -20,13 +20,6 @@ from tests.servers.smpp_node import SmppNode
 
 
 @pytest.fixture(scope="module")
-def mail() -> Iterator[Postfix]:
-    """One Postfix for the module."""
-    with Postfix() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def seen() -> Iterator[Seen]:
     """The table of Postfix."""
     with matrix("Postfix + Dovecot") as table:

@@ -11,10 +11,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from monitor.judgement.recount import recount
 from monitor.proof import cms, pdf
 from monitor.proof.verdict import INVALID, VALID, VALID_BUT
 from monitor.proof.verify import Known, verify
+from monitor.proving.recount import recount
 from monitor.statement.sign import own_identity
 from tests import verify_bundle
 from tests.proof.browser import opened, verify_in

@@ -13,10 +13,10 @@ from axe_playwright_python.sync_playwright import Axe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.judgement.recount import recount
 from monitor.proof.note import SeedSigner
 from monitor.proof.segment import DAY_MS, Row
 from monitor.proof.verify import Known, verify
+from monitor.proving.recount import recount
 from monitor.times import iso
 from monitor.verifier import page
 from tests.proof import tamper

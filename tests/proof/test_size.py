@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from monitor.judgement.recount import recount
 from monitor.proof import merkle
 from monitor.proof.columns import ColumnError, Packed, cut, joined, pack, unpack
 from monitor.proof.segment import Kind, Row, Rows, Segment, transcript_leaf
 from monitor.proof.verify import Known, verify
+from monitor.proving.recount import recount
 from tests import verify_bundle
 from tests.proof import tamper
 from tests.proof.browser import opened, verify_in

@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from monitor.judgement.recount import evaluation_of
 from monitor.proof import merkle
 from monitor.proof.bundle import BundleInput, SealedEntry, SealedHeartbeat, Shown, build_bundle, read_container
 from monitor.proof.keyring import Keyring
@@ -31,6 +30,7 @@ from monitor.proof.proven import Proven, read_proven
 from monitor.proof.segment import DAY_MS, Gap, Row, Rows, Segment, Span, day_plan, segment_bytes
 from monitor.proof.verify import Recomputed
 from monitor.proving.inputs import events_of, inputs_of
+from monitor.proving.recount import evaluation_of
 
 ORIGIN = "monitor.example/slaproof"
 SECRET = bytes(range(32))

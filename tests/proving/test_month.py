@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pytest
 
 from monitor.judgement.events import make
-from monitor.judgement.recount import recount
 from monitor.keys import Keys, load_keys, rotate_key
 from monitor.proof.verdict import Verdict
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import CannotProve, Made, Prover, Wanted
+from monitor.proving.recount import recount
 from monitor.sandbox.history import DAY, Watched
 from monitor.sla.evaluate import evaluate
 from monitor.sla.reading import read_contract
@@ -116,8 +116,8 @@ async def test_the_proof_says_what_the_judgement_says(bench: Bench) -> None:
 
 async def test_pages_that_say_something_else_show(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words that the evidence does not give are refused; those of another version are said to be unchecked."""
-    from monitor.judgement import recount as recounting
     from monitor.proving import prover
+    from monitor.proving import recount as recounting
 
     one = await bench.prove()
     monkeypatch.setattr(prover, "program", lambda: "slaproof 0.0.1")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from monitor.config.load import load
-from monitor.judgement.recount import recount
 from monitor.keys import rotate_key
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted
+from monitor.proving.recount import recount
 from monitor.proving.service import Rounds
 from monitor.sandbox.history import DAY, Watched
 from monitor.store.sqlite import SqliteStore
@@ -56,12 +56,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.store.close()
-
-
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Postfix]:
-    with Postfix() as server:
-        yield server
 
 
 async def test_a_month_is_proved_once_when_it_has_settled(world: World) -> None:

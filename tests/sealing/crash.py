@@ -20,11 +20,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor.judgement.recount import recount
 from monitor.keys import interrupted, load_keys, new_key, rotate_key
 from monitor.proof.note import open_note
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import CannotProve, Made, Prover, Wanted
+from monitor.proving.recount import recount
 from monitor.proving.workshop import write_whole
 from monitor.sandbox.history import DAY, Watched
 from monitor.sealing.sealer import Sealer

@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
-from monitor.judgement.recount import recount
 from monitor.keys import load_keys
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted
+from monitor.proving.recount import recount
 from monitor.proving.settings import Timestamping, Witness
 from monitor.sandbox.history import DAY, Watched
 from monitor.sealing.witnesses import WitnessFailed, copy_to, stamp, stamp_entries

@@ -328,3 +328,10 @@ def postfix() -> Iterator[Postfix]:
     """A running Postfix with its Dovecot."""
     with Postfix() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[Postfix]:
+    """One Postfix with its Dovecot for all tests of a module."""
+    with Postfix() as server:
+        yield server

@@ -15,7 +15,7 @@ from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven
 from monitor.proof.segment import Rows
 from monitor.proof.verify import Recomputed
-from monitor.proving.inputs import events_of, inputs_of
+from monitor.proving.inputs import events_of, inputs_of, targets_of
 from monitor.proving.pages import dress_of, statement, words_of
 from monitor.sla.contract import Terms
 from monitor.sla.evaluate import evaluate
@@ -25,7 +25,7 @@ from monitor.sla.period import PeriodError
 from monitor.sla.reading import read_contract
 from monitor.sla.reading_events import read_events
 from monitor.sla.series import SCHEDULED, Observations, Series
-from monitor.sla.values import OUTCOME_CODES, TargetSpec
+from monitor.sla.values import OUTCOME_CODES
 from monitor.version import program
 
 
@@ -60,15 +60,7 @@ def evaluation_of(proven: Proven) -> Evaluation:
     """The whole evaluation of a bundle's observations. BundleError, with the place, where there is none."""
     config = proven.config()
     terms = terms_of(config)
-    targets = [
-        TargetSpec(
-            name=target["name"],
-            service=target["service"],
-            interval_ms=target["interval_ms"],
-            stale_after_ms=target["stale_after_ms"],
-        )
-        for target in config["targets"]
-    ]
+    targets = targets_of(config)
     now = proven.about["now"]
     try:
         events = read_events(proven.inputs)
