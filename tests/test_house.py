@@ -34,7 +34,7 @@ _STRANGERS = {
     "monitor/store": ("monitor.probing.daemon", "monitor.web", "monitor.notify", "monitor.feeds", "monitor.sandbox"),
     "monitor/probing": ("monitor.web", "monitor.notify", "monitor.feeds", "monitor.sandbox", "monitor.wiring"),
     "monitor/judgement": ("monitor.probing.daemon", "monitor.web", "monitor.notify", "monitor.wiring"),
-    "monitor/config": ("monitor.probing.daemon", "monitor.judgement.judge", "monitor.web.app", "monitor.wiring"),
+    "monitor/config": ("monitor.probing.daemon", "monitor.judgement", "monitor.web.app", "monitor.wiring"),
 }
 _SQL = re.compile(
     r"^\s*(SELECT\s.+\sFROM\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|PRAGMA\s+\w+)", re.S

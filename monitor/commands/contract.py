@@ -20,7 +20,7 @@ def _contract(name: str, config_path: Path | None) -> tuple[Contract, Terms | No
 
     A configuration that is named goes first. Raises Problems, or BadParameter where nothing is called so.
     """
-    from monitor.judgement.terms import load_contract, load_preset, preset_names
+    from monitor.config.terms import load_contract, load_preset, preset_names
     from monitor.sla.fields import nearest
 
     own = _configured(config_path) if config_path is not None else {}
@@ -43,8 +43,8 @@ def _contract(name: str, config_path: Path | None) -> tuple[Contract, Terms | No
 
 def _configured(config_path: Path | None) -> dict[str, Callable[[], Terms]]:
     """Give how each contract of the configuration is read; none where there is no configuration."""
+    from monitor.config.terms import read_terms
     from monitor.config.yamlfile import Problem, Problems, load
-    from monitor.judgement.terms import read_terms
 
     try:
         path = find_config(config_path)
@@ -103,7 +103,7 @@ def check(file: str, config_path: Path | None) -> None:
 @contract.command("list")
 def list_presets() -> None:
     """List the contracts that come with the program."""
-    from monitor.judgement.terms import load_preset, preset_names
+    from monitor.config.terms import load_preset, preset_names
 
     for name in preset_names():
         click.echo(f"{name}: {load_preset(name).title}")

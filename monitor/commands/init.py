@@ -9,7 +9,7 @@ import click
 
 
 def _providers(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    from monitor.judgement.terms import preset_names
+    from monitor.config.terms import preset_names
 
     return [name for name in preset_names() if name.startswith(incomplete)]
 
@@ -32,7 +32,7 @@ def init(providers: tuple[str, ...], output: Path, location: str, force: bool, l
     import difflib
 
     from monitor.config.starter import starter
-    from monitor.judgement.terms import load_preset, preset_names
+    from monitor.config.terms import load_preset, preset_names
 
     names = preset_names()
     if listed:

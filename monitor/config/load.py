@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from monitor.config.models import LogSettings, ReferenceSettings, Reprobe, Root, TargetSettings
 from monitor.config.secrets import Secrets, Source, TreePath
 from monitor.config.settings import Section, sections
+from monitor.config.terms import presets_folder, read_terms
 from monitor.config.validation import follow, keys_of, nearest, validate
 from monitor.config.yamlfile import Document, Problem, Problems, Tree
 from monitor.config.yamlfile import load as load_yaml
 from monitor.durations import write_duration
-from monitor.judgement.terms import presets_folder, read_terms
 from monitor.sla.contract import Terms
 from probes import kinds
 from probes import load as load_kind

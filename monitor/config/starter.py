@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.judgement.terms import load_preset
+from monitor.config.terms import load_preset
 from monitor.sla.contract import Contract, Service
 
 _HEAD = """\

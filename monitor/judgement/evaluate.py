@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import IO, cast
 
+from monitor.config.terms import load_events, read_targets, read_terms
 from monitor.config.yamlfile import Problem, Problems, load
-from monitor.judgement.terms import load_events, read_targets, read_terms
 from monitor.sla.evaluate import evaluate
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.fields import nearest

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from monitor.cli import cli
 from monitor.config.load import load
 from monitor.config.starter import starter
-from monitor.judgement.terms import preset_names
+from monitor.config.terms import preset_names
 
 
 @pytest.mark.parametrize("providers", [(), *combinations(preset_names(), 1), tuple(preset_names())])

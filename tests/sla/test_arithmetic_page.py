@@ -9,9 +9,9 @@ import click
 import pytest
 
 from monitor.commands.evaluate import evaluate
+from monitor.config.terms import load_preset, preset_names, read_targets, read_terms
 from monitor.config.yamlfile import Problem, loads
 from monitor.judgement.evaluate import COLUMNS
-from monitor.judgement.terms import load_preset, preset_names, read_targets, read_terms
 from monitor.sla.contract import PERIODS, QUORUMS, UNITS
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.reading import CLAUSES, KEYS, read_contract

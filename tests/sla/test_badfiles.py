@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from monitor.commands.contract import contract
 from monitor.commands.evaluate import evaluate
+from monitor.config.terms import load_contract, load_events
 from monitor.config.yamlfile import Problems
 from monitor.judgement.evaluate import COLUMNS, read_results
-from monitor.judgement.terms import load_contract, load_events
 from monitor.sla.instants import write_instant
 from monitor.sla.series import Observations
 
@@ -279,8 +279,8 @@ def test_the_configuration_is_told_with_its_places(tmp_path: Path) -> None:
         "  - {name: t, contract: d, service: api, interval: 60s}\n"
         "  - {name: u, contract: c, service: api, interval: often}\n"
     )
+    from monitor.config.terms import read_targets, read_terms
     from monitor.config.yamlfile import Problem, load
-    from monitor.judgement.terms import read_targets, read_terms
 
     document = load(tmp_path / "c.yaml", name="c.yaml")
     problems: list[Problem] = []

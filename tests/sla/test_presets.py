@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from monitor.config.terms import load_preset, preset_names
 from monitor.durations import say_duration
 from monitor.judgement.evaluate import evaluate_files
-from monitor.judgement.terms import load_preset, preset_names
 from monitor.sla.evaluation import Evaluation, percent_text
 from monitor.sla.instants import parse_instant, write_instant
 from monitor.terminal.contract_text import describe
