@@ -14,6 +14,7 @@ from monitor.errors import Refused
 
 if TYPE_CHECKING:
     from monitor.config.load import Config
+    from monitor.config.yamlfile import Problems
 
 SEARCH = (Path("slaproof.yaml"), Path("config/monitor.yaml"), Path("/etc/slaproof/monitor.yaml"))
 """Where a configuration is looked for when neither ``--config`` nor $SLAPROOF_CONFIG names one."""
@@ -69,6 +70,12 @@ def load_config(path: Path | None, *, secrets: Literal["needed", "optional"] = "
     from monitor.config.load import load
 
     return load(find_config(path), secrets=secrets)
+
+
+def problems_json(found: Problems) -> dict[str, object]:
+    """What is wrong in a file, as an answer of “check”."""
+    told = [{"file": p.file, "line": p.line, "column": p.column, "message": p.message} for p in found.problems]
+    return {"ok": False, "problems": told}
 
 
 def echo_json(value: object) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from monitor.commands._options import echo_json, json_option
 from monitor.commands._stating import Instant
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def _common(function: Command) -> Command:
             "-o", "--output", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE",
             help="Write it there; on standard output where nothing is said.",
         ),
+        json_option,
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -60,21 +62,26 @@ def _naming(names: tuple[str, ...], location: str, failed_as: str, start: str | 
     return found
 
 
-def _finish(read: Iterable[Observation | None], naming: Naming, output: Path | None) -> None:
-    from monitor.importers.results import CannotImport, summary, tidy, write
+def _finish(read: Iterable[Observation | None], naming: Naming, output: Path | None, as_json: bool) -> None:
+    from monitor.importers.results import CannotImport, as_row, series, tidy, write
 
     found = tidy(read)
     naming.check()
     if not found:
         known = ", ".join(sorted(naming.seen)[:20]) or "nothing"
         raise CannotImport(f"There are no measurements in that time (met: {known}).")
-    if output is None or str(output) == "-":
-        write(sys.stdout, found)
-    else:
+    shown = output is None or str(output) == "-"
+    if output is not None and not shown:
         with output.open("w", newline="") as stream:
             write(stream, found)
-    for line in summary(found):
-        click.echo(line, err=True)
+    elif not as_json:
+        write(sys.stdout, found)
+    if as_json:
+        told = {"file": None if shown else str(output), "series": [one.answer() for one in series(found)]}
+        echo_json({**told, "observations": [as_row(one) for one in found]} if shown else told)
+        return
+    for one in series(found):
+        click.echo(one.text, err=True)
 
 
 @click.command()
@@ -87,7 +94,7 @@ def _finish(read: Iterable[Observation | None], naming: Naming, output: Path | N
 @_common
 def prometheus(
     url: str, query: str, step: str | None, target_label: str, location_label: str | None, token_file: Path | None,
-    output: Path | None, **common: Any,
+    output: Path | None, as_json: bool, **common: Any,
 ) -> None:  # fmt: skip
     """Read probe_success from the Prometheus at URL, the samples at their own times.
 
@@ -116,29 +123,29 @@ def prometheus(
         location_label=location_label,
         token=None if token_file is None else token_file.read_text().strip(),
     )
-    _finish(read(wanted, naming), naming, output)
+    _finish(read(wanted, naming), naming, output, as_json)
 
 
 @click.command()
 @click.argument("database", type=_FILE)
 @_common
-def kuma(database: Path, output: Path | None, **common: Any) -> None:
+def kuma(database: Path, output: Path | None, as_json: bool, **common: Any) -> None:
     """Read the heartbeats of Uptime Kuma from its DATABASE (kuma.db)."""
     from monitor.importers.kuma import read
 
     naming = _naming(**common)
-    _finish(read(database, naming), naming, output)
+    _finish(read(database, naming), naming, output, as_json)
 
 
 @click.command()
 @click.argument("database", type=_FILE)
 @_common
-def gatus(database: Path, output: Path | None, **common: Any) -> None:
+def gatus(database: Path, output: Path | None, as_json: bool, **common: Any) -> None:
     """Read the results of Gatus from its SQLite DATABASE; endpoints are named by their keys (group_name)."""
     from monitor.importers.gatus import read
 
     naming = _naming(**common)
-    _finish(read(database, naming), naming, output)
+    _finish(read(database, naming), naming, output, as_json)
 
 
 @click.command("csv")
@@ -154,11 +161,11 @@ def gatus(database: Path, output: Path | None, **common: Any) -> None:
 @_common
 def csv_(
     file: Path, at: str | None, named: str | None, only: str | None, result: str | None, duration: str | None,
-    reason: str | None, output: Path | None, **common: Any,
+    reason: str | None, output: Path | None, as_json: bool, **common: Any,
 ) -> None:  # fmt: skip
     """Read any CSV FILE that has a time, a name and a result in each row; usual names of columns are found."""
     from monitor.importers.table import Columns, read
 
     naming = _naming(**common)
     columns = Columns(at=at, target=named, result=result, duration=duration, reason=reason, only=only)
-    _finish(read(file, naming, columns), naming, output)
+    _finish(read(file, naming, columns), naming, output, as_json)

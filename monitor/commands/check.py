@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.commands._options import config_option, echo_json, find_config, json_option
+from monitor.commands._options import config_option, echo_json, find_config, json_option, problems_json
 
 
 @click.command()
@@ -35,9 +35,7 @@ def check(file: Path | None, config_path: Path | None, as_json: bool, without_se
             guarding(config)
     except Problems as found:
         if as_json:
-            echo_json({"ok": False, "problems": [
-                {"file": p.file, "line": p.line, "column": p.column, "message": p.message} for p in found.problems
-            ]})  # fmt: skip
+            echo_json(problems_json(found))
         else:
             for problem in found.problems:
                 click.echo(str(problem), err=True)

@@ -95,9 +95,10 @@ def _row(one: Claim) -> tuple[str, ...]:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there instead."
 )
 @config_option
+@json_option
 def claim(
     contract: str, period: str, lang: str | None, template: Path | None, customer: str | None, timezone: str | None,
-    output: Path | None, config_path: Path | None,
+    output: Path | None, config_path: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the letter that claims the credit of CONTRACT for PERIOD: 2026-10, `previous` (the default) or `current`.
 
@@ -123,10 +124,17 @@ def claim(
         click.echo("note: the deadline of this claim is past", err=True)
     if not signed:
         click.echo("note: nobody signs the letter; name the customer under claims.customer", err=True)
-    if output is None:
+    if output is not None:
+        output.write_text(text)
+    if as_json:
+        file = None if output is None else str(output)
+        language = lang or case.contract.language
+        echo_json(
+            {**case.claim.answer(), "customer": signed or None, "language": language, "file": file, "letter": text}
+        )
+    elif output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text)
         click.echo(f"{output} written.", err=True)
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands._options import NoConfiguration, config_option, find_config
+from monitor.commands._options import (
+    NoConfiguration,
+    config_option,
+    echo_json,
+    find_config,
+    json_option,
+    problems_json,
+)
 
 if TYPE_CHECKING:
     from monitor.sla.contract import Contract, Terms
@@ -73,27 +80,43 @@ def contract() -> None:
 @contract.command()
 @click.argument("name", metavar="CONTRACT")
 @config_option
-def show(name: str, config_path: Path | None) -> None:
+@json_option
+def show(name: str, config_path: Path | None, as_json: bool) -> None:
     """Print what a contract says in plain words, to lay beside its text.
 
     CONTRACT is the name of a preset, a file, or the name of a contract in the configuration.
     """
-    from monitor.terminal.contract_text import describe
+    from monitor.terminal.contract_text import describe, to_json
 
     contract, terms = _contract(name, config_path)
+    if as_json:
+        echo_json(to_json(contract, terms))
+        return
     click.echo(describe(contract, terms))
 
 
 @contract.command()
 @click.argument("file", metavar="FILE")
 @config_option
-def check(file: str, config_path: Path | None) -> None:
+@json_option
+def check(file: str, config_path: Path | None, as_json: bool) -> None:
     """Print every problem in a contract's file, with line and column; end with 1 if there is one.
 
     FILE is a contract's file, the name of a preset, or that of a contract in the configuration.
     """
-    found, _ = _contract(file, config_path)
+    from monitor.config.yamlfile import Problems
+
+    try:
+        found, _ = _contract(file, config_path)
+    except Problems as wrong:
+        if not as_json:
+            raise
+        echo_json(problems_json(wrong))
+        raise click.exceptions.Exit(1) from None
     services, rules = len(found.services), len(found.rules)
+    if as_json:
+        echo_json({"ok": True, "contract": found.name, "services": services, "response_rules": rules})
+        return
     click.echo(
         f"{file}: the contract {found.name} is in order: {services} service{'' if services == 1 else 's'},"
         f" {rules} response rule{'' if rules == 1 else 's'}."
@@ -101,9 +124,19 @@ def check(file: str, config_path: Path | None) -> None:
 
 
 @contract.command("list")
-def list_presets() -> None:
+@json_option
+def list_presets(as_json: bool) -> None:
     """List the contracts that come with the program."""
+    found = presets()
+    if as_json:
+        echo_json(found)
+        return
+    for one in found:
+        click.echo(f"{one['name']}: {one['title']}")
+
+
+def presets() -> list[dict[str, str | None]]:
+    """The contracts that come with the program, by name and title."""
     from monitor.config.terms import load_preset, preset_names
 
-    for name in preset_names():
-        click.echo(f"{name}: {load_preset(name).title}")
+    return [{"name": name, "title": load_preset(name).title} for name in preset_names()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from monitor.clock import SystemClock
-from monitor.commands._options import config_option, load_config
+from monitor.commands._options import config_option, echo_json, json_option, load_config
 from monitor.errors import Refused
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     "--lang", "languages", type=click.Choice(["en", "de"]), multiple=True, help="Of the statements; several will do."
 )
 @config_option
+@json_option
 @click.pass_context
 def demo(
     context: click.Context,
@@ -35,6 +36,7 @@ def demo(
     with_proof: bool,
     languages: tuple[str, ...],
     config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Fill a past month (the last one) with a generated history, and print its statement.
 
@@ -48,7 +50,7 @@ def demo(
     from rich.progress import Progress
 
     from monitor.judgement.judge import Judge
-    from monitor.judgement.report import gather
+    from monitor.judgement.report import gather, to_json
     from monitor.sandbox.demo import StoryClock, fill, span
     from monitor.sandbox.history import DAY
     from monitor.sla.period import PeriodError, bounds, containing
@@ -81,14 +83,20 @@ def demo(
     with open_store(path, config.location, clock, create=False) as store:
         judge = Judge(store.reader, config, clock)
         found = gather(judge, store.reader, config, clock, location=config.location, period=month, contract=None)
-        click.echo(write(found))
-        click.echo(f"{count:,} generated observations stand in {path}.")
-        if with_proof:
-            for line in asyncio.run(_prove(config, store, end, month, languages or ("en",))):
-                click.echo(line)
+        if not as_json:
+            click.echo(write(found))
+            click.echo(f"{count:,} generated observations stand in {path}.")
+        proofs = asyncio.run(_prove(config, store, end, month, languages or ("en",))) if with_proof else []
+    if as_json:
+        echo_json({"database": str(path), "generated": count, "report": to_json(found), "proofs": proofs})
+        return
+    for one in proofs:
+        click.echo(f"Proof: {one['file']}" if one["file"] else f"No proof of {one['contract']}: {one['why_not']}")
 
 
-async def _prove(config: Config, store: SqliteStore, end: int, month: str, languages: tuple[str, ...]) -> list[str]:
+async def _prove(
+    config: Config, store: SqliteStore, end: int, month: str, languages: tuple[str, ...]
+) -> list[dict[str, str | None]]:
     from dataclasses import replace
     from itertools import product
 
@@ -101,12 +109,13 @@ async def _prove(config: Config, store: SqliteStore, end: int, month: str, langu
     clock = StoryClock(end + DAY + 3_600_000)
     shop = replace(Workshop.of(config), storage=store.path)
     await Sealer(store, clock, shop.keys, seal_after_ms=0, heartbeat_ms=0).step()
-    lines = []
+    proofs: list[dict[str, str | None]] = []
     for name, language in product(config.contracts, languages):
         wanted = Wanted(contract=name, period=month, language=language, customer="Example")
+        one: dict[str, str | None] = {"contract": name, "language": language, "file": None, "why_not": None}
         try:
-            record, _ = await shop.prove(store, clock, wanted)
-            lines.append(f"Proof: {record.path}")
+            one["file"] = (await shop.prove(store, clock, wanted))[0].path
         except CannotProve as error:
-            lines.append(f"No proof of {name}: {error}")
-    return lines
+            one["why_not"] = str(error)
+        proofs.append(one)
+    return proofs

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from monitor.commands._options import echo_json, json_option
 from monitor.commands._results import csv_, gatus, kuma, prometheus
 from monitor.errors import Refused
 
@@ -41,7 +42,8 @@ for _command in (prometheus, kuma, gatus, csv_):
 
 @import_.command("targets")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def targets(files: tuple[Path, ...]) -> None:
+@json_option
+def targets(files: tuple[Path, ...], as_json: bool) -> None:
     """Take over targets from FILES: a blackbox.yml, and the prometheus.yml that uses it.
 
     The targets are printed as they stand in a configuration of slaproof. What has no counterpart is named on standard
@@ -50,8 +52,11 @@ def targets(files: tuple[Path, ...]) -> None:
     modules, scrapes = _sorted(files)
     if modules is None:
         raise Refused("No file among these has the modules of a blackbox_exporter.")
-    text, notes = converted(modules, scrapes)
-    click.echo(text, nl=False)
+    found, notes = converted(modules, scrapes)
+    if as_json:
+        echo_json({"targets": found, "notes": notes})
+        return
+    click.echo(_yaml({"targets": found}), nl=False)
     for note in notes:
         click.echo(f"note: {note}", err=True)
 
@@ -73,8 +78,8 @@ def _sorted(files: Iterable[Path]) -> tuple[Path | None, list[Path]]:
     return modules, scrapes
 
 
-def converted(modules_file: Path, scrape_files: Iterable[Path]) -> tuple[str, list[str]]:
-    """The targets as YAML of our configuration, and what has no counterpart, each a sentence."""
+def converted(modules_file: Path, scrape_files: Iterable[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The targets as our configuration has them, and what has no counterpart, each a sentence."""
     from monitor.importers.blackbox import Unlike, read_modules, translate
     from monitor.importers.scrape import Scraped, read_scrapes
 
@@ -108,7 +113,7 @@ def converted(modules_file: Path, scrape_files: Iterable[Path]) -> tuple[str, li
                 made.kind: _escaped(made.settings),
             }
         )
-    return _yaml({"targets": targets}), list(dict.fromkeys(notes))
+    return targets, list(dict.fromkeys(notes))
 
 
 def _example(module: str, prober: str) -> Any:

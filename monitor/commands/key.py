@@ -32,9 +32,13 @@ def key() -> None:
 @key.command()
 @_file
 @click.option("--name", required=True, help="The monitor's name in its signatures, like monitor.example.com/slaproof.")
-def new(path: Path, name: str) -> None:
+@json_option
+def new(path: Path, name: str, as_json: bool) -> None:
     """Make a key."""
     keys = new_key(path, name)
+    if as_json:
+        echo_json(_told(keys))
+        return
     click.echo(f"Made the key {path}. Keep a copy where only you can reach it; give {public_path(path)} to everybody.")
     click.echo(str(keys.signer.key))
 
@@ -46,7 +50,7 @@ def show(path: Path, as_json: bool) -> None:
     """Show the public key and the history of keys. The private key is never shown."""
     keys = load_keys(path)
     if as_json:
-        echo_json({"key": str(keys.signer.key), **keys.ring.to_json()})
+        echo_json(_told(keys))
         return
     click.echo(str(keys.signer.key))
     for line in history(keys.ring):
@@ -57,10 +61,14 @@ def show(path: Path, as_json: bool) -> None:
 
 @key.command()
 @_file
-def rotate(path: Path) -> None:
+@json_option
+def rotate(path: Path, as_json: bool) -> None:
     """Put a new key in the old one's place. Both sign that, so whoever knows the old key can trust the new one."""
     before = load_keys(path).signer.key.id.hex()
     keys = rotate_key(path, SystemClock().now_ms())
+    if as_json:
+        echo_json({"replaced": before, **_told(keys)})
+        return
     click.echo(
         f"{before} is replaced by {keys.signer.key.id.hex()}; old proofs stay good. Restart the daemon or reload it."
     )
@@ -71,10 +79,20 @@ def rotate(path: Path) -> None:
 @_file
 @click.argument("key_id", metavar="KEYID")
 @click.option("--reason", required=True, help="Why, in one line: it is shown to everybody who verifies.")
-def revoke(path: Path, key_id: str, reason: str) -> None:
+@json_option
+def revoke(path: Path, key_id: str, reason: str, as_json: bool) -> None:
     """Say that an older key is no longer to be trusted. What it signed before stays good, and says so."""
     keys: Keys = revoke_key(path, key_id, SystemClock().now_ms(), reason)
+    if as_json:
+        echo_json({"revoked": key_id, "reason": reason, **_told(keys)})
+        return
     click.echo(f"{key_id} is revoked. Give the new {public_path(keys.path)} to everybody who verifies.")
+
+
+def _told(keys: Keys) -> dict[str, object]:
+    """The public key in use, its history and the files; nothing private."""
+    return {"key": str(keys.signer.key), "file": str(keys.path), "public": str(public_path(keys.path)),
+            **keys.ring.to_json()}  # fmt: skip
 
 
 def history(ring: Keyring) -> list[str]:

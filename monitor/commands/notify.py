@@ -20,8 +20,9 @@ def notify() -> None:
 @notify.command()
 @click.argument("channels", nargs=-1, metavar="[CHANNEL]...")
 @config_option
+@json_option
 @click.pass_context
-def test(context: click.Context, channels: tuple[str, ...], config_path: Path | None) -> None:
+def test(context: click.Context, channels: tuple[str, ...], config_path: Path | None, as_json: bool) -> None:
     """Send a test message over each CHANNEL (all, where none is named), and show what the other side answered.
 
     Ends with 1 where one of them was not taken.
@@ -31,7 +32,8 @@ def test(context: click.Context, channels: tuple[str, ...], config_path: Path | 
     from monitor.notify.settings import NotifySettings
     from monitor.notify.text import compose
 
-    settings = load_config(config_path, secrets="needed").section(NotifySettings)
+    config = load_config(config_path, secrets="needed")
+    settings = config.section(NotifySettings)
     known = {channel.name: channel for channel in settings.channels}
     if not known:
         raise Refused("No channel is configured; name some under notify: channels: in the configuration.")
@@ -51,7 +53,7 @@ def test(context: click.Context, channels: tuple[str, ...], config_path: Path | 
         },
     )
     text = compose("test", condition.as_json(), now, settings.link)
-    failed = 0
+    told = []
 
     async def send(name: str) -> str:
         body = {"change": "test", "at": now, "condition": condition.as_json()}
@@ -59,11 +61,16 @@ def test(context: click.Context, channels: tuple[str, ...], config_path: Path | 
 
     for name in channels or tuple(known):
         try:
-            click.echo(f"{name}: {asyncio.run(send(name))}")
+            taken, said = True, asyncio.run(send(name))
         except NotTaken as error:
-            failed += 1
-            click.echo(f"{name}: not taken: {error}")
-    context.exit(1 if failed else 0)
+            taken, said = False, str(error)
+        said = config.redactor(said)  # the other side may send back what it was sent
+        told.append({"channel": name, "taken": taken, "answer": said})
+        if not as_json:
+            click.echo(f"{name}: {said if taken else f'not taken: {said}'}")
+    if as_json:
+        echo_json(told)
+    context.exit(0 if all(one["taken"] for one in told) else 1)
 
 
 @notify.command("list")
@@ -74,7 +81,7 @@ def list_(waiting: bool, config_path: Path | None, as_json: bool) -> None:
     """List the newest messages, and what became of each."""
     from monitor.notify.text import compose
     from monitor.store import open_store
-    from monitor.times import short
+    from monitor.times import iso, parse, short
 
     config = load_config(config_path)
     store = open_store(config.storage, config.location, SystemClock(), create=False)
@@ -88,7 +95,7 @@ def list_(waiting: bool, config_path: Path | None, as_json: bool) -> None:
         state = "sent" if one.sent_at else "given up" if one.given_up_at else f"waiting, tried {one.attempts} times"
         told.append(
             {
-                "at": short(one.created_at),
+                "at": iso(one.created_at),
                 "channel": one.channel,
                 "subject": subject,
                 "state": state,
@@ -101,4 +108,4 @@ def list_(waiting: bool, config_path: Path | None, as_json: bool) -> None:
     if not told:
         click.echo("No message waits." if waiting else "No message was made yet.")
     for line in told:
-        click.echo(f"{line['at']}  {line['channel']:<12} {line['state']:<10}  {line['subject']}")
+        click.echo(f"{short(parse(line['at']))}  {line['channel']:<12} {line['state']:<10}  {line['subject']}")

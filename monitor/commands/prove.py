@@ -87,7 +87,7 @@ def prove(
 def proofs(config_path: Path | None, as_json: bool) -> None:
     """List the statements that were made, the newest period first."""
     from monitor.store import open_store
-    from monitor.times import short
+    from monitor.times import iso, short
 
     config = load_config(config_path)
     store = open_store(config.storage, config.location, SystemClock(), create=False)
@@ -96,8 +96,8 @@ def proofs(config_path: Path | None, as_json: bool) -> None:
     finally:
         store.close()
     if as_json:
-        names = ("contract", "period", "revision", "language", "made_at", "path", "sha256", "size", "note")
-        echo_json([{name: getattr(one, name) for name in names} for one in found])
+        names = ("contract", "period", "revision", "language", "path", "sha256", "size", "note")
+        echo_json([{**{name: getattr(one, name) for name in names}, "made_at": iso(one.made_at)} for one in found])
         return
     if not found:
         click.echo("No statement was made yet. “slaproof prove PERIOD --contract C” makes one.")

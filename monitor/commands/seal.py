@@ -25,7 +25,7 @@ def seal(only_show: bool, config_path: Path | None, as_json: bool) -> None:
     from monitor.proving.workshop import Workshop
     from monitor.sealing.sealer import Sealer
     from monitor.store import open_store
-    from monitor.times import short
+    from monitor.times import iso, parse, short
 
     config = load_config(config_path)
     shop = Workshop.of(config)
@@ -46,7 +46,7 @@ def seal(only_show: bool, config_path: Path | None, as_json: bool) -> None:
                     "entry": one.index,
                     "day": one.day,
                     "kind": one.kind,
-                    "sealed_at": short(one.sealed_at),
+                    "sealed_at": iso(one.sealed_at),
                     "root": parse_canonical(one.entry)["root"],
                     "timestamps": len(store.ledger.timestamps(f"log/{one.index}")),
                     "witnesses": sorted(store.ledger.witnesses(f"log/{one.index}")),
@@ -69,4 +69,4 @@ def seal(only_show: bool, config_path: Path | None, as_json: bool) -> None:
         stamps = f", {one['timestamps']} timestamps" if one["timestamps"] else ""
         seen = f", copies at {', '.join(one['witnesses'])}" if one["witnesses"] else ""
         click.echo(f"{one['day']}  {one['kind']:<10} entry {one['entry']}  {one['root'][:16]}…  "
-                   f"sealed {one['sealed_at']} UTC{stamps}{seen}")  # fmt: skip
+                   f"sealed {short(parse(one['sealed_at']))} UTC{stamps}{seen}")  # fmt: skip

@@ -28,6 +28,8 @@ def status(watching: bool, every: float, as_json: bool, config_path: Path | None
 
     from monitor.terminal.status import render, to_json
 
+    if watching and as_json:
+        raise click.UsageError("--json is how everything stands at one moment: leave --watch away, or --json")
     with opened(config_path) as here:
         if watching:
             _watch(here, every)

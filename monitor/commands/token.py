@@ -93,7 +93,8 @@ def list_(config_path: Path | None, as_json: bool) -> None:
 @token.command()
 @click.argument("name")
 @config_option
-def revoke(name: str, config_path: Path | None) -> None:
+@json_option
+def revoke(name: str, config_path: Path | None, as_json: bool) -> None:
     """Let a token open nothing from now on."""
     import asyncio
 
@@ -106,6 +107,10 @@ def revoke(name: str, config_path: Path | None) -> None:
 
         if not asyncio.run(change()):
             raise NoSuchToken(f"There is no token {name}. “slaproof token list” shows those that there are.")
+        kept = next(one for one in here.store.tokens.all() if one.name == name)
+    if as_json:
+        echo_json(_line(kept))
+        return
     click.echo(f"{name} opens nothing any more.")
 
 

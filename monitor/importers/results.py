@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import IO
+from typing import IO, Any
 
 from monitor.durations import say_duration
 from monitor.errors import Refused
@@ -125,14 +125,56 @@ def write(out: IO[str], observations: Iterable[Observation]) -> None:
     writer.writerow(COLUMNS)
     for one in observations:
         writer.writerow(
-            (write_instant(one.at), one.target, one.location, "true" if one.scheduled else "false", one.outcome,
-             one.duration_ms)
-        )  # fmt: skip
+            "true" if value is True else "false" if value is False else value for value in as_row(one).values()
+        )
 
 
-def summary(observations: Sequence[Observation]) -> list[str]:
+def as_row(one: Observation) -> dict[str, Any]:
+    """An observation by the names of a results file's columns."""
+    values = (write_instant(one.at), one.target, one.location, one.scheduled, one.outcome, one.duration_ms)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What was read of one target from one location."""
+
+    target: str
+    location: str
+    count: int
+    start: int
+    end: int
+    every_ms: int
+    """The usual step from one to the next."""
+    failed: Mapping[str, int]
+    """Outcomes of failures, the most frequent first."""
+    gaps: int
+    gaps_ms: int
+
+    def answer(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "target": self.target, "location": self.location, "observations": self.count,
+            "start": write_instant(self.start), "end": write_instant(self.end), "every_ms": self.every_ms,
+            "failed": dict(self.failed), "gaps": self.gaps, "gaps_ms": self.gaps_ms,
+        }  # fmt: skip
+
+    @property
+    def text(self) -> str:
+        """As a line."""
+        said = ", ".join(f"{count} {outcome}" for outcome, count in self.failed.items()) or "none failed"
+        line = (
+            f"{self.target} from {self.location}: {self.count} observations, {write_instant(self.start)} to"
+            f" {write_instant(self.end)}, about every {say_duration(self.every_ms)}; {said}"
+        )
+        if self.gaps:
+            line += f"; {self.gaps} gap{'' if self.gaps == 1 else 's'}, {say_duration(self.gaps_ms)} in all"
+        return line
+
+
+def series(observations: Sequence[Observation]) -> list[Series]:
     """For each target and location: how many, from when to when, what failed, and the gaps."""
-    lines = []
+    found = []
     by: dict[tuple[str, str], list[Observation]] = {}
     for one in observations:
         by.setdefault((one.target, one.location), []).append(one)
@@ -141,15 +183,13 @@ def summary(observations: Sequence[Observation]) -> list[str]:
         usual = int(median(steps)) if steps else 0
         gaps = [step for step in steps if usual and step > 2 * usual]
         failed = Counter(one.outcome for one in own if one.outcome != "ok")
-        said = ", ".join(f"{count} {outcome}" for outcome, count in failed.most_common()) or "none failed"
-        line = (
-            f"{target} from {location}: {len(own)} observations, {write_instant(own[0].at)} to"
-            f" {write_instant(own[-1].at)}, about every {say_duration(usual)}; {said}"
-        )
-        if gaps:
-            line += f"; {len(gaps)} gap{'' if len(gaps) == 1 else 's'}, {say_duration(sum(gaps))} in all"
-        lines.append(line)
-    return lines
+        found.append(
+            Series(
+                target=target, location=location, count=len(own), start=own[0].at, end=own[-1].at, every_ms=usual,
+                failed=dict(failed.most_common()), gaps=len(gaps), gaps_ms=sum(gaps),
+            )
+        )  # fmt: skip
+    return found
 
 
 def check_outcome(name: str) -> str:

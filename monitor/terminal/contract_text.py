@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from typing import Any
 
 from monitor.durations import say_duration
 from monitor.sla.contract import ALWAYS, Contract, Credit, Rule, Terms, Window
@@ -24,6 +28,50 @@ def describe(contract: Contract, terms: Terms | None = None, *, width: int = WID
     ``terms`` adds what is the customer's own: the fee, the billing day, the plan.
     """
     parts = [_head(contract)]
+    for title, where, sentences in _parts(contract, terms):
+        head = title + (f"  (text: {'; '.join(where)})" if where else "")
+        body = [
+            textwrap.fill(sentence, width, break_on_hyphens=False, initial_indent="  - ", subsequent_indent="    ")
+            for sentence in sentences
+        ]
+        parts.append("\n".join([head, *body]))
+    return "\n\n".join(parts)
+
+
+def to_json(contract: Contract, terms: Terms | None = None) -> dict[str, Any]:
+    """The same as plain JSON: the terms as values, what is the customer's own beside them, and the sentences.
+
+    Shares and lengths of time that the contract writes down stand as it writes them, and lengths in ms too.
+    """
+    own = None
+    if terms is not None:
+        own = {"name": terms.name, "fee": _value(terms.fee), "currency": terms.currency,
+               "billing_day": terms.billing_day, "plan": terms.plan}  # fmt: skip
+    says = [
+        {"part": title, "clauses": where, "sentences": sentences} for title, where, sentences in _parts(contract, terms)
+    ]
+    return {"contract": _value(contract), "own": own, "says": says}
+
+
+def _value(value: Any) -> Any:
+    """A part of a contract as plain JSON; where there is the text of a number, that text is its value."""
+    if is_dataclass(value):
+        every = {field.name: getattr(value, field.name) for field in fields(value)}
+        written = {name.removesuffix("_text"): text for name, text in every.items() if name.endswith("_text")}
+        return {
+            name: _value(written.get(name, one)) for name, one in every.items() if not name.endswith("_text")
+        } | written
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {name: _value(one) for name, one in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return [_value(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _parts(contract: Contract, terms: Terms | None) -> Iterator[tuple[str, list[str], list[str]]]:
+    """What a contract says by parts: title, clauses of its text, sentences."""
     for title, clauses, sentences in (
         ("Services", ("services",), _services(contract)),
         ("Period", ("period",), _period(contract)),
@@ -36,14 +84,11 @@ def describe(contract: Contract, terms: Terms | None = None, *, width: int = WID
         ("In your configuration", (), [] if terms is None else _own(terms)),
     ):
         if sentences:
-            where = list(dict.fromkeys(contract.clauses[key] for key in clauses if key in contract.clauses))
-            head = title + (f"  (text: {'; '.join(where)})" if where else "")
-            body = [
-                textwrap.fill(sentence, width, break_on_hyphens=False, initial_indent="  - ", subsequent_indent="    ")
-                for sentence in sentences
-            ]
-            parts.append("\n".join([head, *body]))
-    return "\n\n".join(parts)
+            yield (
+                title,
+                list(dict.fromkeys(contract.clauses[key] for key in clauses if key in contract.clauses)),
+                sentences,
+            )
 
 
 def _head(contract: Contract) -> str:

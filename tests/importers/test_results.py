@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from monitor.cli import cli
-from monitor.importers.results import CannotImport, Naming, outcome_of, summary, tidy
+from monitor.importers.results import CannotImport, Naming, outcome_of, series, tidy
 from monitor.sla.instants import parse_instant, write_instant
 from monitor.sla.values import Observation
 from tests.servers.prometheus import Prometheus, run_tool
@@ -196,7 +196,7 @@ def test_two_series_of_one_name_that_differ_are_refused():
     assert tidy([one, None, one._replace(duration_ms=2)]) == [one]
     with pytest.raises(CannotImport, match="Two series are both called “a”"):
         tidy([one, one._replace(outcome="timeout")])
-    assert summary([one]) == [
+    assert [found.text for found in series([one])] == [
         f"a from main: 1 observations, {write_instant(T0)} to {write_instant(T0)}, about every 0 s; none failed"
     ]
     assert Naming().target("https://x.example/a b") == "https-x.example-a-b"

@@ -291,6 +291,12 @@ def test_the_commands(here):
     assert letter.exit_code == 0, letter.output
     assert "Example Ltd" in letter.output
     assert "deadline of this claim is past" in letter.output
+    told = json.loads(
+        runner.invoke(cli, ["claim", "mailgun", "2026-06", "--lang", "en", "-c", config, "--json"]).stdout
+    )
+    assert told["letter"] == letter.stdout
+    assert (told["customer"], told["language"], told["file"]) == ("Example Ltd", "en", None)
+    assert (told["state"], told["amount"], told["claim_by"][:10]) == ("over", "9.00", "2026-07-20")
 
 
 def test_templates_are_found_in_the_installed_program():

@@ -41,6 +41,13 @@ def test_a_demo_is_marked_and_balances(tmp_path: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert json.loads(checked.stdout)["verdict"] == "VALID BUT", checked.stdout
+    (tmp_path / "monitor.yaml").write_text("storage: slaproof-demo.db\n" + CONFIG)
+    (listed,) = json.loads(_run("proofs", "--json", folder=tmp_path).stdout)
+    assert listed["made_at"] == "2026-10-02T01:00:00.000Z"
+    seals = json.loads(_run("seal", "--show", "--json", folder=tmp_path).stdout)["last"]
+    assert {one["sealed_at"] for one in seals} == {"2026-10-02T01:00:00.000Z"}
+    assert "sealed 2026-10-02 01:00:00 UTC" in _run("seal", "--show", folder=tmp_path).stdout
+    (tmp_path / "monitor.yaml").write_text(CONFIG)
     again = _run("demo", "2026-09", folder=tmp_path)
     assert again.returncode == 1
     assert "is there already" in again.stderr
@@ -60,9 +67,12 @@ def test_a_billing_month_is_covered_to_its_end(tmp_path: Path) -> None:
     monthly = CONFIG.replace("currency: EUR}", "currency: EUR}, billing_day: 20")
     (tmp_path / "monitor.yaml").write_text(monthly)
     (tmp_path / "example.yaml").write_text(CONTRACT + "period: billing_month\n")
-    made = _run("demo", "2026-08", folder=tmp_path)
+    made = _run("demo", "2026-08", "--json", folder=tmp_path)
     assert made.returncode == 0, made.stderr
-    assert "2026-08-20 00:00:00 to 2026-09-20 00:00:00" in made.stdout
+    told = json.loads(made.stdout)
+    assert (told["database"], told["proofs"]) == (str(tmp_path / "slaproof-demo.db"), [])
+    of = told["report"]["contracts"][0]["period"]
+    assert (of["start"], of["end"]) == ("2026-08-20T00:00:00.000Z", "2026-09-20T00:00:00.000Z")
     (tmp_path / "monitor.yaml").write_text("storage: slaproof-demo.db\n" + monthly)
     read = _run("report", "2026-08", "--contract", "example", folder=tmp_path)
     assert "It balances" in read.stdout, read.stdout
