@@ -20,15 +20,23 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from probes._durations import PATTERN, parse_duration
+
+
+def written(value: Any) -> str:
+    """A text; what is none is refused as one, in place of being taken for the text of its Python form."""
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return value
 
 
 def duration_ms(value: Any) -> int:
     """Milliseconds of a duration; a whole number is one already (a default). Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    return parse_duration(str(value))
+    return parse_duration(written(value))
 
 
 def _as_list(value: Any) -> Any:
@@ -71,11 +79,12 @@ Addresses = Annotated[Strings, AfterValidator(_addresses)]
 
 def regex(value: Any) -> str:
     """A regular expression that compiles; raises ValueError naming the fault and its position."""
+    pattern = written(value)
     try:
-        re.compile(str(value))
+        re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
-    return str(value)
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    return pattern
 
 
 Regex = Annotated[str, BeforeValidator(regex)]
@@ -84,7 +93,7 @@ Regex = Annotated[str, BeforeValidator(regex)]
 
 def _beside(value: Any, info: ValidationInfo) -> Path:
     """A file that can be read; a relative name stands beside the configuration (context ``base``)."""
-    path = Path((info.context or {}).get("base", "."), str(value))
+    path = Path((info.context or {}).get("base", "."), written(value))
     if not path.is_file():
         raise ValueError(f"there is no file {path}; name one that exists, relative to the configuration's folder")
     return path
@@ -94,7 +103,7 @@ LocalFile = Annotated[Path, BeforeValidator(_beside, json_schema_input_type=str)
 """An existing file, named relative to the configuration."""
 
 
-_NO_HOST = re.compile(r"[\s/:@?#\[\]\\,;\"'<>(){}|]")
+_NO_HOST = re.compile(r"[\s\0-\x1f\x7f/:@?#%*\[\]\\,;\"'<>(){}|]")
 
 
 def host(value: str) -> str:
@@ -103,7 +112,9 @@ def host(value: str) -> str:
         ipaddress.ip_address(value)
     except ValueError:
         labels = value.removesuffix(".").split(".")
-        if _NO_HOST.search(value) or len(value) > 253 or not all(1 <= len(label) <= 63 for label in labels):
+        # A name that ends in a number is read as an address everywhere (RFC 3696 §2): this one is mistyped.
+        unknowable = _NO_HOST.search(value) or len(value) > 253 or labels[-1].isdecimal()
+        if unknowable or not all(1 <= len(label) <= 63 for label in labels):
             raise ValueError(
                 f"'{value}' is no host: write its name or address alone, such as smtp.example or 192.0.2.1"
             ) from None

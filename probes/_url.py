@@ -1,8 +1,13 @@
 """Web addresses, taken apart once and checked when the configuration is read."""
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from probes._fields import host as known_host
+
+_UNSENDABLE = re.compile(r"[\s\0-\x1f\x7f]")
 
 
 class Url(NamedTuple):
@@ -31,10 +36,11 @@ def parse(url: str) -> Url:
             host = host.encode("idna").decode()
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL: {error}") from None
-    if scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
+    if scheme not in ("http", "https") or not host or _UNSENDABLE.search(url):
         raise ValueError(f"{url!r} is not a web address; write it as https://host/path")
     if parts.username is not None:
         raise ValueError("a URL may not hold a user and password here: write them under auth")
+    known_host(host)
     shown = f"[{host}]" if ":" in host else host
     standard = 443 if scheme == "https" else 80
     authority = shown if port in (None, standard) else f"{shown}:{port}"

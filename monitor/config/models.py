@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from monitor.config.settings import Settings
-from probes._fields import DURATION_SCHEMA, Duration, duration_ms
+from probes._fields import DURATION_SCHEMA, Duration, duration_ms, written
+from probes._fields import host as known_host
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not _NAME.fullmatch(written(value)):
         raise ValueError(f"'{value}' is no name: write letters, digits, '.', '_' and '-', a hundred at most")
-    return value
+    return str(value)
 
 
 def _a_second_or_more(value: Any) -> int:
@@ -38,33 +39,40 @@ def split_host_port(text: str) -> tuple[str, int]:
     """Host and port of ``host:port`` or ``[v6]:port``; raises ValueError with a sentence."""
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isdecimal() or not bare or not 0 <= int(port) <= 65535:
+    if not colon or not (port.isascii() and port.isdecimal()) or not bare or not 0 <= int(port) <= 65535:
         raise ValueError(f"'{text}' is no address: write host:port, such as 192.0.2.1:443 or [2001:db8::1]:443")
-    if ":" in bare and not host.startswith("["):
+    if ":" in bare and not host.startswith("[") and _is_address(bare):
         raise ValueError(f"'{text}' can be read in two ways: write [{bare}]:{port}")
-    return bare, int(port)
+    return known_host(bare), int(port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _listen(value: Any) -> tuple[str, int]:
-    return split_host_port(str(value))
+    return split_host_port(written(value))
 
 
 def _host_port(value: Any) -> str:
-    host, port = split_host_port(str(value))
+    host, port = split_host_port(written(value))
     if port == 0:
         raise ValueError(f"'{value}' has no port that can be asked: write one from 1 to 65535")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _nameserver(value: Any) -> str:
-    try:
-        return str(ipaddress.ip_address(str(value)))
-    except ValueError:
-        raise ValueError(f"'{value}' is no address: write the name server's IP address, such as 192.0.2.53") from None
+    if not _is_address(written(value)):
+        raise ValueError(f"'{value}' is no address: write the name server's IP address, such as 192.0.2.53")
+    return str(ipaddress.ip_address(value))
 
 
 def _storage(value: Any) -> str:
-    if "://" in str(value):
+    if "://" in written(value):
         raise ValueError(f"'{value}' is an address, and only SQLite is built: write a path, such as slaproof.db")
     return str(value)
 

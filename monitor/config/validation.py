@@ -45,6 +45,8 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """What to write in place of an unknown ``word``: the nearest known one, or all of them if none is near."""
+    if word == "<<":
+        return "YAML 1.2 has no merge key: put the alias in place of a whole block, or write the keys out"
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
@@ -98,7 +100,8 @@ def _of_kind(kind: str, shown: str, value: object, ctx: Mapping[str, Any], said:
         what = "a list" if isinstance(value, list) else "a block of keys" if isinstance(value, Mapping) else shown
         if isinstance(value, Mapping) and len(value) == 1:  # {fil: key.txt}: meant as a secret
             (key,) = value
-            if near := difflib.get_close_matches(str(key), ("file", "credential"), n=1):
+            near = difflib.get_close_matches(str(key), ("file", "credential"), n=1)
+            if near and near[0] != key:
                 return f"'{key}' is no place that a secret comes from: did you mean '{near[0]}'?"
         return f"{what} stands where a text belongs: write one value"
     if kind == "string_pattern_mismatch":

@@ -218,7 +218,7 @@ class _Builder:
             if node.style is None and node.value in _NULLS:
                 return None, 1
             self._refuse_tag(node)
-            return str(node.value), 1
+            return self._text(node), 1
         size = 1
         if node.id == "sequence":
             self._refuse_tag(node)
@@ -235,7 +235,7 @@ class _Builder:
             if key_node.id != "scalar":
                 self._complain(key_node, "a key must be text: write it as one word, or in quotes")
                 continue
-            key = str(key_node.value)
+            key = self._text(key_node)
             if key in mapping:
                 self._complain(key_node, f"'{key}' stands here a second time, first on line {lines[key]}: keep one")
                 continue
@@ -244,6 +244,17 @@ class _Builder:
             mapping[key] = value
             size += count + 1
         return mapping, size
+
+    def _text(self, node: Any) -> str:
+        """The text of a scalar. JSON writes what lies beyond U+FFFF as two escapes, which are one character here."""
+        text = str(node.value)
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._complain(node, "holds half a character: write the character itself")
+            return ""
 
     def _refuse_tag(self, node: Any) -> None:
         # ruamel gives a plain scalar the tag that YAML 1.2 would resolve it to: those say nothing, the text does.

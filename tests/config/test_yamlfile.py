@@ -64,6 +64,7 @@ def test_duplicate_keys_are_refused() -> None:
         ("? [a, b]\n: c", "x.yaml:1:3: a key must be text"),
         ("a: [1", "x.yaml:1:6: is not YAML: "),
         ("a: \x07", "x.yaml: is not YAML: "),
+        ('a: "x\\ud800"', "x.yaml:1:4: holds half a character: write the character itself"),
         ("[" * 200, "x.yaml:1:51: is nested deeper than 50 levels"),
         ("\ta: 1", "x.yaml:1:1: is not YAML: "),
     ],
@@ -81,6 +82,11 @@ def test_aliases_may_be_used_but_not_to_blow_a_file_up() -> None:
     )
     (message,) = problems(bomb)
     assert "unfolds into more than 200,000 values" in message
+
+
+def test_a_file_of_json_is_read() -> None:
+    """JSON is YAML, and writes a character beyond U+FFFF as two escapes."""
+    assert loads('{"a": "\\ud83d\\ude00", "b": ["\\u00e9"]}', "x.json").data == {"a": "\U0001f600", "b": ["é"]}
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
