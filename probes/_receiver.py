@@ -11,12 +11,14 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Annotated
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import Field, model_validator
 
 from probes._classify import failed
 from probes._fields import LocalFile, Port, Settings
+from probes._pem import CertificateFile, key_of, no_passphrase
 from probes._received import Bounce, bounce
 from probes._trace import Trace
 
@@ -29,8 +31,8 @@ class Listen(Settings):
 
     host: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0 or :: for all")
     port: Port = 25
-    certificate: LocalFile | None = Field(default=None, description="a chain in PEM; offers STARTTLS")
-    key: LocalFile | None = None
+    certificate: CertificateFile | None = Field(default=None, description="a chain in PEM; offers STARTTLS")
+    key: Annotated[LocalFile, key_of("certificate")] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "Listen":
@@ -141,7 +143,7 @@ async def _listen(port: _Port, settings: Listen) -> None:
     tls = None
     if settings.certificate is not None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(settings.certificate, settings.key)
+        tls.load_cert_chain(settings.certificate, settings.key, no_passphrase)
     try:
         # Listening in a step of its own: whoever is cancelled in it has the server, and closes it.
         port.server = await asyncio.get_running_loop().create_server(

@@ -5,14 +5,17 @@ import contextlib
 import ssl
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import Field
 
 from probes._classify import failed
 from probes._fields import LocalFile, Settings
 from probes._outcome import Failed, TlsFacts
+from probes._pem import CertificateFile, key_of, no_passphrase
 from probes._trace import Trace
 
 # OpenSSL's X509_V_ERR_* numbers (openssl-verification-options(1)).
@@ -23,11 +26,12 @@ _WITNESS_S = 2.0
 class TlsSettings(Settings):
     """How to verify the server. ``ca`` replaces the system's roots; ``verify: false`` accepts any certificate."""
 
-    ca: LocalFile | None = None
+    ca: CertificateFile | None = None
     verify: bool = True
     server_name: str | None = None
-    client_cert: LocalFile | None = None
-    client_key: LocalFile | None = None
+    client_cert: CertificateFile | None = None
+    client_key: Annotated[LocalFile | None, key_of("client_cert")] = Field(default=None, validate_default=True)
+    """None: the key stands in the certificate's file."""
 
 
 def context(settings: TlsSettings, alpn: str | None = None) -> ssl.SSLContext:
@@ -47,7 +51,7 @@ def _context(
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     if cert:
-        made.load_cert_chain(cert, key)
+        made.load_cert_chain(cert, key, no_passphrase)
     if alpn:
         made.set_alpn_protocols([alpn])
     return made

@@ -12,9 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from probes._answer import Response
 from probes._classify import failed
-from probes._fields import Duration, LocalFile, ProbeTarget, Regex, Settings, Statuses
+from probes._fields import Duration, ProbeTarget, Regex, Settings, Statuses
 from probes._http import MAX_BODY, Proxy, Request, Ways, headers_of
 from probes._outcome import Failed
+from probes._pem import CertificateFile
 from probes._tls import TlsSettings
 from probes._trace import Trace
 from probes._url import parse
@@ -138,7 +139,9 @@ class WebTarget(ProbeTarget):
     url: WebAddress
     headers: Headers = Field(default_factory=dict, description="headers to send")
     auth: Auth | None = Field(default=None, description="credentials for the Authorization header")
-    ca: LocalFile | None = Field(default=None, description="file of the certificates to trust in place of the system's")
+    ca: CertificateFile | None = Field(
+        default=None, description="file of the certificates to trust in place of the system's"
+    )
     tls: TlsSettings = Field(default_factory=TlsSettings, description="how to verify the server, client certificate")
     proxy: str | None = Field(default=None, description="an HTTP proxy: http://user:password@host:port")
     max_body: int = Field(default=MAX_BODY, ge=0, le=16 << 20, description="bytes of the body that are looked at")

@@ -7,8 +7,9 @@ from pydantic import Field
 
 from probes._classify import failed
 from probes._connect import lost, open_stream, tcp_facts
-from probes._fields import LocalFile, Port, ProbeTarget
+from probes._fields import Port, ProbeTarget
 from probes._h2 import Call, Exchange
+from probes._pem import CertificateFile
 from probes._tls import TlsSettings
 from probes._trace import Trace
 from probes._web import Headers
@@ -43,7 +44,7 @@ class Target(ProbeTarget):
     port: Port
     service: str = Field(default="", max_length=1000, description="the service to ask for; empty: the whole server")
     tls: Literal[False] | bool | TlsSettings = Field(default=False, description="true, or how to verify the server")
-    ca: LocalFile | None = None
+    ca: CertificateFile | None = None
     metadata: Headers = Field(default_factory=dict, description="metadata to send, such as authorization")
 
 

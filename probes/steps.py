@@ -15,9 +15,10 @@ from pydantic import Field, model_validator
 
 from probes._classify import failed
 from probes._cookies import Cookies
-from probes._fields import LocalFile, ProbeTarget
+from probes._fields import ProbeTarget
 from probes._http import MAX_BODY, Ways, fetch
 from probes._outcome import Failed
+from probes._pem import CertificateFile
 from probes._tls import TlsSettings
 from probes._trace import Trace
 from probes._url import parse
@@ -50,7 +51,7 @@ class Target(ProbeTarget):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
     headers: Headers = Field(default_factory=dict, description="headers of every step")
     auth: Auth | None = None
-    ca: LocalFile | None = None
+    ca: CertificateFile | None = None
     tls: TlsSettings = Field(default_factory=TlsSettings)
     proxy: str | None = None
     max_body: int = Field(default=MAX_BODY, ge=0, le=16 << 20)

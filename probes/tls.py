@@ -6,8 +6,9 @@ from pydantic import Field
 
 from probes._classify import failed
 from probes._connect import open_stream, tcp_facts
-from probes._fields import LocalFile, Port, ProbeTarget, Strings
+from probes._fields import Port, ProbeTarget, Strings
 from probes._outcome import TlsFacts
+from probes._pem import CertificateFile
 from probes._tls import TlsSettings, witness_handshake
 from probes._trace import Trace
 
@@ -20,7 +21,9 @@ class Target(ProbeTarget):
     host: str
     port: Port = 443
     server_name: str | None = Field(default=None, description="name to ask for and to verify; default: host")
-    ca: LocalFile | None = Field(default=None, description="file of the certificates to trust in place of the system's")
+    ca: CertificateFile | None = Field(
+        default=None, description="file of the certificates to trust in place of the system's"
+    )
     names: Strings = Field(default=(), description="further names that the certificate must be for")
     days_left: Annotated[int, Field(ge=0, description="days that every certificate sent must still be valid")] = 0
     protocol: Literal["TLSv1.2", "TLSv1.3"] = Field(default="TLSv1.2", description="the oldest protocol that is good")

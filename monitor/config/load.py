@@ -150,6 +150,7 @@ class _Loader:
         self._base = path.resolve().parent
         self._document = document
         self._environment = environment
+        self._required = required
         self._problems: list[Problem] = []
         self._secrets = Secrets(self._base, environment, required=required)
 
@@ -356,7 +357,7 @@ class _Loader:
 
     @property
     def _context(self) -> dict[str, object]:
-        return {"base": self._base}
+        return {"base": self._base, "secrets": "needed" if self._required else "optional"}
 
     def _validate(self, model: type[_M], tree: object, path: TreePath) -> _M | None:
         return validate(model, tree, path, self._tell, context=self._context)

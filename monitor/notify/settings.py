@@ -12,7 +12,8 @@ from monitor.config.validation import Misnamed, no_contract
 from monitor.mailer import Relay
 from monitor.notify.conditions import KINDS
 from monitor.sla.instants import zone
-from probes._fields import Duration, LocalFile, Settings, Strings
+from probes._fields import Duration, Settings, Strings
+from probes._pem import CertificateFile
 
 
 class MailChannel(Relay):
@@ -26,7 +27,7 @@ class WebhookChannel(Settings):
 
     url: str = Field(pattern="^https?://")
     secret: str | None = None
-    ca: LocalFile | None = None
+    ca: CertificateFile | None = None
 
 
 class AppriseChannel(Settings):

@@ -11,6 +11,7 @@ from monitor.config.validation import Misnamed, no_contract
 from monitor.notify.settings import MailChannel
 from monitor.statement.words import LANGUAGES
 from probes._fields import Duration, LocalFile, Settings, Strings
+from probes._pem import CertificateFile, key_of
 
 
 class Witness(Settings):
@@ -41,15 +42,17 @@ class Timestamping(Settings):
     """An authority that stamps each checkpoint and each statement (RFC 3161)."""
 
     url: str = Field(pattern="^https?://")
-    ca: LocalFile | None = Field(default=None, description="the authority's certificates, to check its answers with")
+    ca: CertificateFile | None = Field(
+        default=None, description="the authority's certificates, to check its answers with"
+    )
 
 
 class Certificate(Settings):
     """A certificate of one's own for signing statements (PEM), in place of the one that follows from the key."""
 
-    certificate: LocalFile
-    key: LocalFile
-    chain: LocalFile | None = None
+    certificate: CertificateFile
+    key: Annotated[LocalFile, key_of("certificate")]
+    chain: CertificateFile | None = None
 
 
 def _language(value: Any) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config.yamlfile import Document, Problem, Problems, load
+from probes._pem import no_passphrase
 
 KEYS = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
 TLS_KEYS = (
@@ -191,7 +192,7 @@ def _load(context: ssl.SSLContext, tls: dict[str, Any], folder: Path) -> None:
                 paths.append(Path(private, name))
                 paths[-1].touch(mode=0o600)
                 paths[-1].write_text(str(tls[name]), encoding="utf-8")
-        context.load_cert_chain(paths[0], paths[1])
+        context.load_cert_chain(paths[0], paths[1], no_passphrase)
     if "client_ca_file" in tls:
         context.load_verify_locations(cafile=folder / str(tls["client_ca_file"]))
     elif "client_ca" in tls:

@@ -195,7 +195,7 @@ def test_the_examples_in_the_documentation_are_understood(tmp_path: Path) -> Non
     """Each example block of docs/configuration.md is a configuration."""
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/configuration.md").read_text(), re.DOTALL)
     assert len(blocks) >= 3
-    (tmp_path / "private-ca.pem").write_text("x")
+    (tmp_path / "private-ca.pem").write_bytes((ROOT / "config/sandbox-ca.pem").read_bytes())
     (tmp_path / "smtp-password").write_text("x")
     for block in blocks:
         written(tmp_path, block)
