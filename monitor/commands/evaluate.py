@@ -90,8 +90,9 @@ def evaluate(
     with ExitStack() as stack:
         try:
             evaluation = evaluate_files(
-                path, contract, results, events, period=period, now=now, progress=_progress(stack, results)
-            )
+                path, contract, results, events, period=period, now=now, progress=_progress(stack, results),
+                note=lambda said: click.echo(f"note: {said}", err=True),
+            )  # fmt: skip
         except KeyError:
             raise click.BadParameter(f"{path} has no contract '{contract}'", param_hint="--contract") from None
         except PeriodError as error:

@@ -61,7 +61,11 @@ def load_preset(name: str) -> Contract:
 
 def load_events(path: Path, *, name: str | None = None) -> Events:
     """Read an events file. Raises Problems."""
-    document = load(path, name=name)
+    return events_of(load(path, name=name))
+
+
+def events_of(document: Document) -> Events:
+    """Give the events of a document. Raises Problems."""
     try:
         return read_events(document.data)
     except Faulty as faults:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import IO, cast
 
-from monitor.config.terms import load_events, read_targets, read_terms
+from monitor.config.terms import events_of, read_targets, read_terms
 from monitor.config.yamlfile import Problem, Problems, load
+from monitor.judgement.stating import passed_over
 from monitor.sla.evaluate import evaluate
 from monitor.sla.evaluation import Evaluation
 from monitor.sla.fields import nearest
@@ -35,6 +36,8 @@ _STEP = 65_536
 
 Progress = Callable[[int], None]
 """Told now and then how many bytes of the file have been read."""
+Note = Callable[[str], None]
+"""Told what somebody may not have meant, though it can be judged."""
 
 _Sink = tuple[Callable[[int], None], Callable[[int], None], int]
 
@@ -208,7 +211,8 @@ class _Rows:
 
 
 def _opened(raw: IO[bytes]) -> IO[bytes]:
-    """Open a file from its start, unzipping where needed, and pass a byte order mark."""
+    """Go to a file's start, unzip it where needed, and pass a byte order mark."""
+    raw.seek(0)
     zipped = raw.read(2) == b"\x1f\x8b"
     raw.seek(0)
     stream = cast("IO[bytes]", io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 18)) if zipped else raw
@@ -233,7 +237,9 @@ def read_results(
     shown = name if name is not None else str(path)
     rows = _Rows(shown, wanted, into)
     try:
-        with path.open("rb") as raw:
+        with path.open("rb") as opened:
+            # What comes through a pipe cannot be gone back in.
+            raw = opened if opened.seekable() else io.BytesIO(opened.read())
 
             def tell() -> None:
                 if progress is not None:
@@ -246,6 +252,9 @@ def read_results(
             if missing:
                 what = f"has no column {', '.join(missing)}: the first line must name {','.join(COLUMNS)}"
                 raise Problems([Problem(shown, 1, 0, what)])
+            twice = [column for column in COLUMNS if header.count(column) > 1]
+            if twice:
+                raise Problems([Problem(shown, 1, 0, f"names the column {', '.join(twice)} twice: which is meant?")])
             try:
                 if tuple(header) != COLUMNS:
                     raise _Quoted
@@ -255,7 +264,6 @@ def read_results(
                 for key, series in into.series.items():
                     del series.at[before.get(key, 0) :], series.code[before.get(key, 0) :]
                 rows.problems.clear()
-                raw.seek(0)
                 again = _opened(raw)
                 again.readline()
                 rows.general(again, header, tell)
@@ -278,6 +286,7 @@ def evaluate_files(
     period: str,
     now: int | None,
     progress: Progress | None = None,
+    note: Note = lambda _: None,
 ) -> Evaluation:
     """Judge files of measurements, with no daemon and no database (arithmetic §9).
 
@@ -291,7 +300,12 @@ def evaluate_files(
         raise KeyError(contract)
     terms = read_terms(document, config.parent, problems, only=contract)
     targets = read_targets(document, terms, problems, only=contract)
-    known = load_events(events) if events is not None else Events()
+    known = Events()
+    if events is not None:
+        stated = load(events)
+        known = events_of(stated)
+        for at, message in passed_over(terms[contract], known) if contract in terms else ():
+            note(str(stated.problem(at, message)))
     if problems:
         raise Problems(problems)
     observations = Observations()

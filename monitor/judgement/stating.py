@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,8 @@ from monitor.judgement.events import BadEvent, Statement
 from monitor.sla.contract import Contract, Terms
 from monitor.sla.evaluation import WHYS
 from monitor.sla.excuses import why_exclusion, why_maintenance
-from monitor.sla.fields import nearest
-from monitor.sla.values import Exclusion, Maintenance
+from monitor.sla.fields import Path, nearest
+from monitor.sla.values import Events, Exclusion, Maintenance
 
 
 @dataclass(slots=True)
@@ -25,7 +25,8 @@ class Checked:
 def wrong_name(what: str, word: str, known: Collection[str]) -> str:
     """Say that a name is not known, with the nearest right one."""
     near = nearest(word, known)
-    hint = f"did you mean '{near}'?" if near else f"there are {', '.join(known)}" if known else "there is none"
+    are = "there is only" if len(known) == 1 else "there are"
+    hint = f"did you mean '{near}'?" if near else f"{are} {', '.join(known)}" if known else "there is none"
     return f"there is no {what} '{word}': {hint}"
 
 
@@ -52,13 +53,37 @@ def check(contracts: Mapping[str, Terms], kind: str, data: Mapping[str, Any]) ->
     return checked
 
 
+def passed_over(terms: Terms, events: Events) -> Iterator[tuple[Path, str]]:
+    """Give the places of an events file that name what the contract does not have: there the file says nothing.
+
+    It is no error, for one file may serve several contracts; but a name that was mistyped would go unseen.
+    """
+    services = [service.name for service in terms.contract.services]
+    for key in ("maintenance", "exclusions", "reports"):
+        for index, one in enumerate(getattr(events, key)):
+            for number, service in enumerate(one.services):
+                if service not in services:
+                    said = wrong_name(f"service of {terms.name}", service, services)
+                    yield (key, index, "services", number), f"passed over: {said}"
+    judged = _severities(terms.contract)
+    for index, ticket in enumerate(events.tickets):
+        if judged and ticket.severity not in judged:
+            said = wrong_name(f"severity in {terms.name}", ticket.severity, judged)
+            yield ("tickets", index, "severity"), f"not judged: {said}"
+
+
+def _severities(contract: Contract) -> list[str]:
+    """Give the severities that a contract knows, those to which another channel leads among them."""
+    named = [rule.severity for rule in contract.rules]
+    return list(dict.fromkeys([*named, *(rule.otherwise for rule in contract.rules if rule.otherwise)]))
+
+
 def _check_ticket(terms: Terms, contract: Contract, data: Mapping[str, Any], checked: Checked) -> None:
-    severities = list(dict.fromkeys(rule.severity for rule in contract.rules))
-    if not severities:
+    if not contract.rules:
         checked.notes.append(f"{terms.name} promises no response times: the ticket is kept and not judged")
         return
-    others = [rule.otherwise for rule in contract.rules if rule.otherwise]
-    if data.get("severity") not in [*severities, *others]:
+    severities = _severities(contract)
+    if data.get("severity") not in severities:
         raise BadEvent(wrong_name(f"severity in {terms.name}", str(data.get("severity")), severities))
     channels = list(dict.fromkeys(channel for rule in contract.rules for channel in rule.channels))
     channel = data.get("channel")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -115,6 +117,7 @@ ROW = "2026-10-01T00:00:00.000Z,t,main,true,ok,5"
         (f'{HEAD}\n\n"2026-10-01T00:00:00Z",t\n', "r.csv:3: has 2 columns and the first line 6"),
         (f'{HEAD},note\n{ROW},"a\nb"\n{ROW.replace("ok", "OK")},"b\nc"\n',
          "r.csv:4: unknown outcome 'OK': did you mean 'ok'?"),
+        (f"{HEAD},at\n{ROW},x\n", "r.csv:1: names the column at twice: which is meant?"),
         (f"{HEAD}\n2026-10-01T00:00:00Z,t\n", f"r.csv:2: has 2 columns and not 6: {HEAD}"),
         (f'{HEAD}\n{ROW}\n"{ROW.replace(",", chr(34) + "," + chr(34))}x"\n',
          "r.csv:3: duration_ms cannot be '5x': write whole milliseconds, 0 where unknown"),
@@ -246,6 +249,43 @@ def test_quotes_far_down_do_not_count_the_rows_before_them_twice(tmp_path: Path)
     observations = Observations()
     read_results(path, observations)
     assert len(observations.series["t", "main"].at) == 3
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    """Results that come through a pipe, zipped and with quotes in them too, although nobody can go back in it."""
+    body = f"{HEAD}\n{ROW}\n" + ROW.replace("00:00:00", "00:01:00").replace("main", '"main"') + "\n"
+    for number, data in enumerate((body.encode(), gzip.compress(body.encode()))):
+        pipe = tmp_path / f"pipe{number}"
+        os.mkfifo(pipe)
+        writer = Thread(target=pipe.write_bytes, args=(data,))
+        writer.start()
+        observations = Observations()
+        read_results(pipe, observations)
+        writer.join()
+        assert len(observations.series["t", "main"].at) == 2
+
+
+def test_what_an_events_file_names_and_the_contract_does_not_have_is_told(tmp_path: Path) -> None:
+    """A mistyped service or severity is no error, for a file may serve several contracts, and does not go unseen."""
+    (tmp_path / "c.yaml").write_text("contracts: {a: {preset: clicksend}, b: {preset: sparkpost}}\n")
+    (tmp_path / "r.csv").write_text(HEAD + "\n")
+    (tmp_path / "e.yaml").write_text(
+        "reports: [{at: 2026-10-12T10:00:30Z, services: [sms_gatway]}]\n"
+        "maintenance: [{start: 2026-10-01T00:00:00Z, end: 2026-10-02T00:00:00Z, services: [sms_gateway, voice]}]\n"
+        "tickets: [{id: T, opened: 2026-10-02T00:00:00Z, severity: importnt}]\n"
+    )
+    base = ["--config", str(tmp_path / "c.yaml"), "--results", str(tmp_path / "r.csv"), "--period", "2026-10"]
+    done = CliRunner().invoke(evaluate, [*base, "--contract", "a", "--events", str(tmp_path / "e.yaml"), "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["tickets"] == []
+    assert done.stderr.replace(str(tmp_path), "").splitlines() == [
+        "note: /e.yaml:2:96: passed over: there is no service of a 'voice': there is only sms_gateway",
+        "note: /e.yaml:1:49: passed over: there is no service of a 'sms_gatway': did you mean 'sms_gateway'?",
+        "note: /e.yaml:3:59: not judged: there is no severity in a 'importnt': did you mean 'important'?",
+    ]
+    (tmp_path / "e.yaml").write_text("tickets: [{id: T, opened: 2026-10-02T00:00:00Z, severity: non_critical}]\n")
+    done = CliRunner().invoke(evaluate, [*base, "--contract", "b", "--events", str(tmp_path / "e.yaml"), "--json"])
+    assert done.stderr == ""
 
 
 def test_mistakes_in_the_call_end_with_2(tmp_path: Path) -> None:
