@@ -36,9 +36,13 @@ class Incident:
     url: str | None
     read_at: int
     """When this was read there."""
+    services: tuple[str, ...] = ()
+    """Those of which it speaks; none named: all."""
 
-    def touches(self, start: int, end: int) -> bool:
-        """Whether it may speak of an outage in [start, end)."""
+    def touches(self, service: str, start: int, end: int) -> bool:
+        """Whether it may speak of an outage of a service in [start, end)."""
+        if self.services and service not in self.services:
+            return False
         return self.start < end + AROUND_MS and (self.end is None or self.end > start - AROUND_MS)
 
 
@@ -60,6 +64,7 @@ def incidents(events: Iterable[Event], contract: str) -> tuple[Incident, ...]:
             published=parse_instant(data["published"]) if data.get("published") else None,
             url=data.get("url"),
             read_at=event.entered_at,
+            services=tuple(data.get("services") or ()),
         )
         found[one.feed, one.id] = one
     return tuple(sorted(found.values(), key=lambda one: (one.start, one.id)))
@@ -180,7 +185,7 @@ def make_case(
                     and found.excuse.start < outage.end
                     and found.excuse.end > outage.start
                 ),
-                admitted=tuple(incident for incident in known if incident.touches(outage.start, outage.end)),
+                admitted=tuple(incident for incident in known if incident.touches(service, outage.start, outage.end)),
             )
         )
     terms = evaluation.terms

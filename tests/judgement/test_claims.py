@@ -197,8 +197,45 @@ def test_an_incident_is_as_it_was_read_last():
     first, last = incident("investigating"), incident("resolved", end="2026-06-20T11:00:00.000Z")
     (found,) = incidents([first, last, incident(contract="other")], "mailgun")
     assert (found.status, found.end) == ("resolved", parse_instant("2026-06-20T11:00:00Z"))
-    assert found.touches(DOWN, DOWN + 66 * MINUTE)
-    assert not found.touches(DOWN + 3 * 60 * MINUTE, DOWN + 4 * 60 * MINUTE)
+    assert found.touches("api", DOWN, DOWN + 66 * MINUTE)
+    assert not found.touches("api", DOWN + 3 * 60 * MINUTE, DOWN + 4 * 60 * MINUTE)
+
+
+def test_an_incident_of_another_service_admits_nothing(here):
+    """What the page said of SMTP is no word about the API."""
+    (other,) = incidents([incident(services=["smtp"], end="2026-06-20T11:00:00.000Z")], "mailgun")
+    assert other.touches("smtp", DOWN, DOWN + 66 * MINUTE)
+    assert not other.touches("api", DOWN, DOWN + 66 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("language", "opening", "clauses", "unreported", "excused"),
+    [
+        ("en", "of the fee for the period", "(sections 3.2 and 3.3)",
+         "not counted, as it was not reported to you while it lasted", "not counted, and nothing is claimed"),
+        ("de", "der Gebühr für den Zeitraum", "(Abschnitte 3.2 und 3.3)",
+         "da dieser Ausfall Ihnen nicht während seiner Dauer gemeldet wurde", "nicht angerechnet; hierfür wird nichts"),
+        ("sv", "av avgiften för perioden", "(avsnitt 3.2 och 3.3)",
+         "eftersom det inte anmäldes till er medan det pågick", "räknas inte, och ingen kreditering begärs"),
+        ("es", "de la cuota correspondiente al periodo", "(apartados 3.2 y 3.3)",
+         "porque no se les comunicó mientras duraba", "no computa y no se reclama nada"),
+    ],
+)  # fmt: skip
+def test_a_letter_says_why_an_outage_is_not_claimed(here, language, opening, clauses, unreported, excused):
+    """Not reported in time, or excused; each clause is named; where the cap is in other money, it stands there."""
+    case = make(here, "clicksend", "2026-06", "x")
+    (only,) = case.outages
+    never = replace(only, outage=replace(only.outage, reported=None, counted_ms=0))
+    foreign = replace(
+        case, left_out=(never,), currency="EUR", credit=replace(case.credit, amount=None, amount_before_cap=None)
+    )
+    text = " ".join(write(foreign, language=language).split())
+    assert unreported in text
+    assert excused not in text
+    assert opening in text
+    assert ("125.00 USD" if language == "en" else "125,00 USD") in text
+    assert excused in " ".join(write(replace(case, left_out=(only,)), language=language).split())
+    assert clauses in " ".join(write(make(here, "mailgun", "2026-06", "x"), language=language).split())
 
 
 def test_a_template_of_ones_own(here, tmp_path):
