@@ -5,8 +5,6 @@ Every entry is an event of its own in the database; a running daemon sees it wit
 
 from __future__ import annotations
 
-import contextlib
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -264,12 +262,11 @@ def add_common(group: click.Group, form: Form) -> None:
 
         with entering(config_path) as here:
             _, old = find(here, event, form)
-            changes = _folded(given(form, values))
+            changes = folded(given(form, values))
             if not changes:
                 raise BadCall("Nothing is corrected: say what, for instance --note.")
             base = old.data if old.data is not None else old.versions[-2].data or {}
-            if "reached" in changes:
-                changes["reached"] = {**(base.get("reached") or {}), **changes["reached"]}
+            _fit(changes, old.event.kind, base)
             data = {**base, **changes}
             try:
                 check(terms_of(here), old.event.kind, data)
@@ -307,6 +304,8 @@ def add_common(group: click.Group, form: Form) -> None:
     @config_option
     @json_option
     def import_(file: Path, contract: str | None, config_path: Path | None, as_json: bool) -> None:
+        from monitor.commands._stating_csv import take_csv
+
         take_csv(form, file, contract, config_path, as_json)
 
 
@@ -345,75 +344,25 @@ def enter_one(form: Form, contract: str, values: Mapping[str, Any], config_path:
             _tell_effect(here, contract, entered.id)
 
 
-def take_csv(form: Form, file: Path, contract: str | None, config_path: Path | None, as_json: bool) -> None:
-    """The command `import` of a kind."""
-    from monitor.judgement.events import BadEvent, make
-    from monitor.judgement.stating import check, same
-
-    with entering(config_path) as here:
-        known = statements(here)
-        events: list[Event] = []
-        problems: list[str] = []
-        before = 0
-        for line, data in _rows(form, file, contract):
-            try:
-                check(terms_of(here), form.kind, data)
-                event = make(form.kind, data, source=f"csv:{file.name}")
-            except (BadEvent, ValueError) as error:
-                problems.append(f"{file}:{line}: {error}")
-                continue
-            if any(
-                one.event.kind == form.kind and same(version.data, event.data)
-                for _, one in known
-                for version in one.versions
-            ) or any(same(other.data, event.data) for other in events):
-                before += 1
-            else:
-                events.append(event)
-        if problems:
-            raise BadCall(
-                "\n".join(
-                    [*problems, f"Nothing was entered: put {'this' if len(problems) == 1 else 'these'} right first."]
-                )
-            )
-        entered = [here.store.writer.enter(event) for event in events]
-    if as_json:
-        echo_json({"entered": [one.id for one in entered], "known_before": before})
-        return
-    for one in entered:
-        click.echo(f"{one.id}  {said_of(one.data)}")
-    click.echo(f"{len(entered)} entered, {before} known before.")
-
-
-def _rows(form: Form, file: Path, contract: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    from monitor.judgement.stating import wrong_name
-    from monitor.times import parse
-
-    columns = {"contract": "text", **{one.key: one.kind for one in form.fields}}
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        for name in reader.fieldnames or ():
-            if name not in columns:
-                raise BadCall(f"{file}:1: {wrong_name('column', name, list(columns))}")
-        for row in reader:
-            data: dict[str, Any] = {"contract": contract} if contract is not None else {}
-            for name, text in row.items():
-                if name is None or text is None or not str(text).strip():
-                    continue
-                value: Any = text.strip()
-                if columns[name] == "instant":
-                    with contextlib.suppress(ValueError):  # then the reading says what is wrong
-                        value = iso(parse(value))
-                elif columns[name] == "names":
-                    value = value.replace(",", " ").replace(";", " ").split()
-                data[name] = value
-            yield reader.line_num, _folded(data)
-
-
-def _folded(data: dict[str, Any]) -> dict[str, Any]:
+def folded(data: dict[str, Any]) -> dict[str, Any]:
     """Milestones of a ticket belong under one key."""
     reached = {key: data.pop(key) for key in ("acted", "responded", "resolved") if key in data}
     return {**data, "reached": reached} if reached else data
+
+
+def _fit(changes: dict[str, Any], kind: str, base: Mapping[str, Any]) -> None:
+    """Put the milestones of a correction where the event that is corrected has them."""
+    reached = changes.pop("reached", None)
+    if reached is None:
+        return
+    if kind == "ticket":
+        changes["reached"] = {**(base.get("reached") or {}), **reached}
+    elif set(reached) == {base.get("milestone")}:
+        changes["at"] = reached[base["milestone"]]
+    elif "milestone" in base:
+        raise BadCall(f"It says when the ticket '{base['id']}' was {base['milestone']}: write --{base['milestone']}.")
+    else:
+        raise BadCall(f"It says when the ticket '{base['id']}' waited: withdraw it, and enter another.")
 
 
 def _tell_effect(here: Here, contract: str, id: str) -> None:
@@ -428,6 +377,14 @@ def _tell_effect(here: Here, contract: str, id: str) -> None:
                 click.echo(f"  {remark}")
 
 
+def show_corrections(one: Statement, indent: str = "    ") -> None:
+    """Write what became of a statement, a line for each correction."""
+    for version in one.versions[1:]:
+        what = "withdrawn" if version.data is None else f"corrected to {said_of(version.data)}"
+        why = f": {version.why}" if version.why else ""
+        click.echo(f"{indent}{short(version.entered_at)} {what}, by {version.source}{why}")
+
+
 def _show(here: Here, contract: str, one: Statement) -> None:
     from monitor.judgement.stating import effect_text, effects
 
@@ -435,10 +392,7 @@ def _show(here: Here, contract: str, one: Statement) -> None:
     last = one.data if one.data is not None else one.event.data
     click.echo(f"{one.event.id}  {said_of(last)}")
     click.echo(f"    entered {short(one.event.entered_at)} by {one.event.source}")
-    for version in one.versions[1:]:
-        what = "withdrawn" if version.data is None else f"corrected to {said_of(version.data)}"
-        why = f": {version.why}" if version.why else ""
-        click.echo(f"    {short(version.entered_at)} {what}, by {version.source}{why}")
+    show_corrections(one)
     if effect:
         click.echo(f"    {effect_text(effect)}")
     # What the effect says of the announcement is not said again.

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from monitor.commands._options import config_option, json_option
-from monitor.commands._stating import Field, Form, add_common, enter_one, take_csv
+from monitor.commands._stating import Field, Form, add_common, enter_one
+from monitor.commands._stating_csv import take_csv
 
 FORM = Form(
     kind="report",

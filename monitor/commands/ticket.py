@@ -19,6 +19,7 @@ from monitor.commands._stating import (
     given,
     said_of,
     sentence,
+    show_corrections,
     statements,
     tell_entered,
 )
@@ -96,6 +97,9 @@ def reach(
         name, found = _ticket(here, id, contract)
         if iso(found.opened) > at:
             raise BadCall(f"The ticket '{id}' was opened at {short(found.opened)}, and this is before it.")
+        if milestone in found.reached:
+            before = short(found.reached[milestone])
+            click.echo(f"note: '{id}' was {milestone} at {before} already; the earlier of both stands", err=True)
         data = {"contract": name, "id": id, "milestone": milestone, "at": at, "note": note}
         entered = here.store.writer.enter(checked_event(here, "ticket_reached", data))
         tell_entered(here, entered, as_json, said_of(entered.data))
@@ -124,7 +128,8 @@ def wait(
             if not running:
                 raise BadCall(f"Nobody waits about '{id}': say since when, with --since.")
             since = iso(running[-1])
-        elif since is None and running:
+        elif until is None and running:
+            # A second one would go on for ever: the end that is entered is that of the last.
             raise BadCall(f"The provider waits about '{id}' since {short(running[-1])}: end it with --until now.")
         since = since or iso(here.clock.now_ms())
         data = {"contract": name, "id": id, "start": since, "end": until, "note": note}
@@ -176,11 +181,9 @@ def list_(contract: str | None, only_open: bool, config_path: Path | None, as_js
             for result in results:
                 click.echo(f"    {_line(result)}")
             for other in _notes(here, name, str(data["id"])):
-                gone = "  withdrawn" if other.withdrawn else ""
-                click.echo(f"    {other.event.id}  {said_of({**other.event.data, 'id': None})}{gone}")
-            for version in one.versions[1:]:
-                what = "withdrawn" if version.data is None else f"corrected to {said_of(version.data)}"
-                click.echo(f"    {short(version.entered_at)} {what}: {version.why}")
+                click.echo(f"    {other.event.id}  {said_of({**(other.data or other.event.data), 'id': None})}")
+                show_corrections(other, "        ")
+            show_corrections(one)
             if not results and not one.withdrawn:
                 click.echo(f"    {name} has no rule for it")
         if not answer:

@@ -109,7 +109,9 @@ def correction(old: Event, *, source: str, why: str, data: Mapping[str, Any] | N
         raise BadEvent(f"an event of the kind '{old.kind}' cannot be corrected")
     if data is None:
         return make("correction", {"withdraw": True, "why": why}, source=source, at=old.at, corrects=old.id)
-    new = make(old.kind, {**data}, source=source)
+    if data.get("contract", old.data["contract"]) != old.data["contract"]:
+        raise BadEvent("a correction leaves an event with its contract: withdraw it, and enter another")
+    new = make(old.kind, {"contract": old.data["contract"], **data}, source=source)
     return make("correction", {"replace": new.data, "why": why}, source=source, at=new.at, corrects=old.id)
 
 

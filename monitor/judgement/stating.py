@@ -11,7 +11,7 @@ from monitor.sla.contract import Contract, Terms
 from monitor.sla.evaluation import WHYS
 from monitor.sla.excuses import why_exclusion, why_maintenance
 from monitor.sla.fields import Path, nearest
-from monitor.sla.values import Events, Exclusion, Maintenance
+from monitor.sla.values import Events, Exclusion, Maintenance, Ticket
 
 
 @dataclass(slots=True)
@@ -51,6 +51,17 @@ def check(contracts: Mapping[str, Terms], kind: str, data: Mapping[str, Any]) ->
     if kind == "ticket":
         _check_ticket(contracts[name], contract, data, checked)
     return checked
+
+
+def check_ticket_known(kind: str, data: Mapping[str, Any], tickets: Iterable[Ticket]) -> None:
+    """See that a ticket is opened once, and that what is noted of one speaks of one that was. Raises BadEvent."""
+    if kind not in ("ticket", "ticket_reached", "ticket_waiting"):
+        return
+    name, ids, id = data.get("contract"), [one.id for one in tickets], str(data.get("id"))
+    if kind == "ticket" and id in ids:
+        raise BadEvent(f"the ticket '{id}' of {name} was opened before: correct that event")
+    if kind != "ticket" and id not in ids:
+        raise BadEvent(wrong_name(f"ticket of {name}", id, ids[-8:]))
 
 
 def passed_over(terms: Terms, events: Events) -> Iterator[tuple[Path, str]]:

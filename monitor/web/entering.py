@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.judgement.events import PEOPLE, BadEvent, correction, make
+from monitor.judgement.stating import check, check_ticket_known
 from monitor.store import Event
 from monitor.web.params import BadRequest
 from monitor.web.ports import Source
@@ -65,16 +66,21 @@ def read_event(body: Any, source: Source, by: str) -> Event:
     try:
         if kind == "correction":
             old = source.reader.event(corrects or "")
+            while old is not None and old.kind == "correction":  # it corrects what that one corrects
+                old = source.reader.event(old.corrects or "")
             if old is None:
                 raise Unusable("corrects: there is no event of that id")
+            about = old.kind
             new = correction(old, source=f"api:{by}", why=why or "", data=data)
         elif corrects is not None or why is not None:
             raise Unusable("only a correction names an event that it corrects, and why")
         else:
-            new = make(kind, data or {}, source=f"api:{by}")
+            about, new = kind, make(kind, data or {}, source=f"api:{by}")
+        said = new.data.get("replace") or new.data
+        if "contract" in said:
+            check({one.name: one for one in source.terms()}, about, said)
+            if kind != "correction":
+                check_ticket_known(kind, said, source.judge.stated(said["contract"]).events.tickets)
     except BadEvent as problem:
         raise Unusable(str(problem)) from None
-    contract = (new.data.get("replace") or new.data).get("contract")
-    if contract is not None and contract not in source.config().contracts:
-        raise Unusable(f"there is no contract '{contract}' here")
     return new

@@ -142,6 +142,8 @@ def test_a_ticket_from_its_opening_to_its_end(person):
     person.says("ticket", "reach", "T1", "acted", "--at", "2026-10-05T08:29:59Z")
     person.says("ticket", "wait", "T1", "--since", "2026-10-05T08:30:00Z")
     assert "waits about 'T1' since" in person.refused("ticket", "wait", "T1")
+    # An end goes to the last: a second one under way would never end.
+    assert "waits about 'T1' since" in person.refused("ticket", "wait", "T1", "--since", "2026-10-05T08:40:00Z")
     person.says("ticket", "wait", "T1", "--until", "2026-10-05T09:30:00Z")
     person.says("ticket", "reach", "T1", "responded", "--at", "2026-10-05T11:00:00Z")
     (listed,) = person.json("ticket", "list")
@@ -176,6 +178,43 @@ def test_a_csv_file_is_entered_once_and_whole_or_not_at_all(person):
     assert len(person.json("maintenance", "list")) == 2
     file.write_text("contract,strat,end\n")
     assert "no column 'strat': did you mean 'start'?" in person.refused("maintenance", "import", str(file))
+
+
+def test_a_milestone_is_corrected_and_its_first_time_stays_visible(person):
+    """By the event that noted it; only the milestone that it notes, and no time of waiting."""
+    person.says("ticket", "open", "clicksend", "T1", "--severity", "important", "--opened", "2026-10-05T08:00:00Z")
+    noted = person.json("ticket", "reach", "T1", "acted", "--at", "2026-10-05T08:10:00Z")["id"]
+    waited = person.json("ticket", "wait", "T1", "--since", "2026-10-05T12:00:00Z")["id"]
+    changed = ("2026-10-05T08:40:00Z", "--why", "the clock was wrong")
+    assert "write --acted" in person.refused("ticket", "correct", noted, "--responded", *changed)
+    assert "when the ticket 'T1' waited" in person.refused("ticket", "correct", waited, "--acted", *changed)
+    person.says("ticket", "correct", noted, "--acted", *changed)
+    listed = person.says("ticket", "list")
+    assert "acted 2026-10-05 08:40:00 UTC: breached" in listed
+    assert "at=2026-10-05T08:40:00Z  milestone=acted" in listed
+    assert "milestone=acted, by cli: the clock was wrong" in listed
+    again = person.says("ticket", "reach", "T1", "acted", "--at", "2026-10-05T08:50:00Z")
+    assert "was acted at 2026-10-05 08:40:00 already; the earlier of both stands" in again
+
+
+def test_a_file_of_tickets_that_grew_is_read_again(person):
+    """What was answered since corrects what was entered; a ticket twice in one file is a mistake."""
+    file = person.folder / "tickets.csv"
+    head = "contract,id,opened,severity,responded\n"
+    row = "clicksend,T1,2026-10-05T08:00:00Z,important,"
+    file.write_text(f"{head}{row}\n")
+    assert "1 entered" in person.says("ticket", "import", str(file))
+    file.write_text(f"{head}{row}2026-10-05T09:00:00Z\n")
+    assert "corrects" in person.says("ticket", "import", str(file))
+    (listed,) = person.json("ticket", "list")
+    assert [one["reached"] for one in listed["results"]] == [None, "2026-10-05T09:00:00.000Z"]
+    assert [version["why"] for version in listed["versions"]] == ["", "as tickets.csv has it"]
+    assert "0 entered, 1 known before." in person.says("ticket", "import", str(file))
+    file.write_text(f"{head}{row}\n")
+    assert "0 entered, 1 known before." in person.says("ticket", "import", str(file))
+    other = row.replace("T1", "T2")
+    file.write_text(f"{head}{other}\n{other}2026-10-05T09:00:00Z\n")
+    assert "tickets.csv:3: the ticket 'T2' stands in the file twice" in person.refused("ticket", "import", str(file))
 
 
 def test_tickets_and_reports_from_csv(person):

@@ -164,6 +164,53 @@ async def test_a_token_does_what_its_scope_says(source: Source, monkeypatch: pyt
         assert await status(client, "GET", "/api/v1/status", **bearer("slp_unknown")) == 401
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "says"),
+    [
+        ("report", {"contract": "clicksnd", "at": "2026-10-20T00:00:00Z"}, "did you mean 'clicksend'?"),
+        ("report", {"contract": "clicksend", "at": "2026-10-20T00:00:00Z", "services": ["voice"]},
+         "there is no service of clicksend 'voice'"),
+        ("ticket", {"contract": "clicksend", "id": "T9", "opened": "2026-10-20T00:00:00Z", "severity": "high"},
+         "there is no severity in clicksend 'high'"),
+        ("ticket_reached", {"contract": "clicksend", "id": "none", "milestone": "acted", "at": "2026-10-20T00:00:00Z"},
+         "there is no ticket of clicksend 'none'"),
+    ],
+)  # fmt: skip
+async def test_what_names_nothing_is_not_entered(source: Source, kind: str, data: dict[str, object], says: str) -> None:
+    """By the API as by command: what would touch nothing is refused, with the nearest right name."""
+
+    async def enter(event: Event) -> Event:
+        raise AssertionError(event)
+
+    async with asking(changed(source, enter=enter)) as client:
+        body = {"kind": kind, "data": data}
+        async with client.post("/api/v1/events", json=body, headers=bearer("slp_writer")) as answer:
+            assert answer.status == 422
+            assert says in (await answer.json())["detail"]
+
+
+async def test_a_correction_is_corrected_by_its_own_id(source: Source) -> None:
+    """It then names the event that both correct; no correction moves an event to another contract."""
+    entered: list[Event] = []
+    old = next(one for one in source.reader.events(0, 1 << 60) if one.kind == "maintenance")
+    first = Event(kind="correction", at=old.at, data={"withdraw": True}, id="C1", corrects=old.id)
+
+    class Reader:
+        def event(self, id: str) -> Event | None:
+            return {old.id: old, first.id: first}.get(id)
+
+    async def enter(event: Event) -> Event:
+        entered.append(event)
+        return event
+
+    async with asking(changed(source, enter=enter, reader=Reader())) as client:
+        for data, expected in ((dict(old.data), 201), ({**old.data, "contract": "omicron"}, 422)):
+            body = {"kind": "correction", "corrects": "C1", "data": data, "why": "it stands after all"}
+            async with client.post("/api/v1/events", json=body, headers=bearer("slp_writer")) as answer:
+                assert answer.status == expected
+    assert [one.corrects for one in entered] == [old.id]
+
+
 async def test_entering_needs_a_token_even_here(source: Source) -> None:
     """Loopback reads and reloads; it enters nothing."""
     async with asking(source) as client, client.post("/api/v1/events", json={"kind": "report"}) as answer:
