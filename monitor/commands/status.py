@@ -68,7 +68,7 @@ def _watch(here: Here, every: float) -> None:
 
 
 def _about(here: Here, targets: tuple[object, ...]) -> Watch:
-    from monitor.store.sqlite import holder
+    from monitor.store.hold import holder
     from monitor.terminal.status import Watch
 
     newest = max((at for one in targets if (at := getattr(one, "at", None)) is not None), default=None)

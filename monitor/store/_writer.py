@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from monitor.clock import Clock
-from monitor.store import Event, Gap, Row, StoreConflict, StoreError, StoreFull, WriterState
+from monitor.store import Event, Gap, Row, StoreConflict, StoreError, StoreFull, StoreRefused, WriterState
 from monitor.store._insert import Inserter, named
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,18 @@ class SqliteWriter:
         queue_rows: int = 100_000,
         gather_s: float = GATHER_S,
         retry_s: tuple[float, float] = RETRY_S,
+        look: Callable[[], None] | None = None,
     ) -> None:
-        """`connect` is called in the writer's own thread; `retry_s`: the first and the longest pause between tries."""
+        """`connect` is called in the writer's own thread; `retry_s`: the first and the longest pause between tries.
+
+        `look` is called before each commit, and raises StoreRefused where nothing may be written.
+        """
         self._connect = connect
         self._clock = clock
         self._queue_rows = queue_rows
         self._gather_s = gather_s
         self._retry_s = retry_s
+        self._look = look
         self._cond = threading.Condition()
         self._items: deque[_Item] = deque()
         self._rows = 0  # rows among the items and in the batch under way
@@ -235,6 +240,8 @@ class SqliteWriter:
         while (batch := self._gather()) is not None:
             while batch:
                 try:
+                    if self._look is not None:
+                        self._look()
                     if inserter is None:
                         inserter = Inserter(self._connect(), self._clock)
                     batch = self._commit(inserter, batch)
@@ -242,8 +249,11 @@ class SqliteWriter:
                 except Exception as error:
                     # A death here leaves the database as the last COMMIT left it: the transaction was rolled back, or
                     # will be by the next opening. Nobody was told that the batch is durable.
-                    self._failed(error, inserter)
-                    inserter = None
+                    # The connection to a file that was taken away is kept: it is all that is left of the file.
+                    if inserter is not None and not isinstance(error, StoreRefused):
+                        inserter.close()
+                        inserter = None
+                    self._failed(error)
                     batch = self._keep(batch, error)
                     with self._cond:
                         if self._closing:  # one last try was made; `close` tells those who wait
@@ -329,14 +339,11 @@ class SqliteWriter:
             log.warning("writing works again; it had failed with: %s", self._last_error)
             self._failing_since = self._last_error = None
 
-    def _failed(self, error: BaseException, inserter: Inserter | None) -> None:
-        """Note the failure, and drop the connection: the next try begins afresh."""
+    def _failed(self, error: BaseException) -> None:
         if self._failing_since is None:
             self._failing_since = self._clock.now_ms()
             log.error("nothing can be written, results wait in memory: %s", error)
         self._last_error = str(error)
-        if inserter is not None:
-            inserter.close()
 
     def _keep(self, batch: list[_Item], error: BaseException) -> list[_Item]:
         """What waits for the next try; changes of the repositories do not, in the batch or behind it."""

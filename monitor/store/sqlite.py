@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import logging
 import os
 import sqlite3
@@ -27,6 +26,7 @@ from monitor.store import StoreError, StoreRefused, ledger, outbox, pages, proof
 from monitor.store._reader import SqliteReader
 from monitor.store._schema import Steps, core
 from monitor.store._writer import GATHER_S, RETRY_S, SqliteWriter
+from monitor.store.hold import Hold
 from monitor.times import iso, span
 
 log = logging.getLogger(__name__)
@@ -48,16 +48,17 @@ class SqliteStore:
     """An open database of one location: `writer` and `reader` are the ports, the repositories stand beside them."""
 
     def __init__(
-        self, path: Path, location: str, clock: Clock, lock: int | None, *, queue_rows: int, gather_s: float,
+        self, path: Path, location: str, clock: Clock, hold: Hold | None, *, queue_rows: int, gather_s: float,
         retry_s: tuple[float, float],
     ) -> None:  # fmt: skip
         self.path = path
         self.location = location
-        self._lock = lock
+        self._hold = hold
         self.reader = SqliteReader(path, partial(_connect_reading, path))
         self.writer = SqliteWriter(
-            partial(_connect_writing, path), clock, queue_rows=queue_rows, gather_s=gather_s, retry_s=retry_s
-        )
+            partial(_connect_writing, path), clock, queue_rows=queue_rows, gather_s=gather_s, retry_s=retry_s,
+            look=hold.begin() if hold is not None else None,
+        )  # fmt: skip
         both = (self.writer, self.reader)
         self.ledger = ledger.Ledger(*both)
         self.outbox = outbox.Outbox(*both)
@@ -86,17 +87,17 @@ class SqliteStore:
             raise StoreRefused(
                 f"There is no database {path} yet. The daemon makes it on its first start: “slaproof run”."
             )
-        lock = _take_lock(path) if daemon else None
+        hold = Hold(path) if daemon else None
         try:
-            _prepare(path, location, clock, held=lock is not None)
+            _prepare(path, location, clock, held=hold is not None)
             if daemon:
                 _check_clock(path, clock)
-            return cls(path, location, clock, lock, queue_rows=queue_rows, gather_s=gather_s, retry_s=retry_s)
+            return cls(path, location, clock, hold, queue_rows=queue_rows, gather_s=gather_s, retry_s=retry_s)
         except sqlite3.DatabaseError as error:
-            _let_go(lock)
+            _let_go(hold)
             raise StoreRefused(f"{path} cannot be opened: {error}. {_hint(error)}") from error
         except BaseException:
-            _let_go(lock)
+            _let_go(hold)
             raise
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -122,7 +123,7 @@ class SqliteStore:
         if self._pool is not None:
             self._pool.shutdown()
         self.reader.close()
-        _let_go(self._lock)
+        _let_go(self._hold)
 
     def __enter__(self) -> SqliteStore:
         return self
@@ -161,49 +162,6 @@ def _quoted(path: Path) -> str:
 
 
 # -- opening -----------------------------------------------------------------------------------------------------------
-
-
-def _take_lock(path: Path) -> int:
-    name = f"{path}-lock"
-    try:
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreRefused(
-            f"{name} cannot be made: {error.strerror}. The daemon must be able to write in the database's directory."
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
-        os.close(handle)
-        who = f" (process {holder})" if holder.isdigit() else ""
-        raise StoreRefused(
-            f"Another daemon{who} holds {path}. Stop it first, or give this one another storage: two would count twice."
-        ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return handle
-
-
-def _let_go(lock: int | None) -> None:
-    if lock is not None:
-        os.close(lock)  # which unlocks; the file stays, for removing it would let two daemons lock two files
-
-
-def holder(path: Path) -> int | None:
-    """The process of the daemon that holds a database; None where none does. Takes no lock, so it disturbs no start."""
-    name = Path(f"{path}-lock")
-    try:
-        inode = f":{name.stat().st_ino}"
-        locks = Path("/proc/locks").read_text()
-    except OSError:
-        return None
-    for line in locks.splitlines():
-        fields = line.split()
-        if "FLOCK" in fields and any(field.endswith(inode) for field in fields):
-            text = name.read_text().strip()
-            return int(text) if text.isdigit() else int(fields[4])
-    return None
 
 
 _preparing = threading.Lock()
@@ -256,10 +214,10 @@ def _pending(conn: sqlite3.Connection, path: Path) -> bool:
 def _migrate(conn: sqlite3.Connection, path: Path, *, held: bool) -> None:
     from sqlite_utils import Database
 
-    lock = None
+    hold = None
     if not held:
         try:
-            lock = _take_lock(path)
+            hold = Hold(path)
         except StoreRefused:
             raise StoreRefused(
                 f"{path} is of an older slaproof, and a daemon of that version holds it. Restart the daemon first."
@@ -273,7 +231,12 @@ def _migrate(conn: sqlite3.Connection, path: Path, *, held: bool) -> None:
         for group in migrations():
             group.migrations().apply(db)
     finally:
-        _let_go(lock)
+        _let_go(hold)
+
+
+def _let_go(hold: Hold | None) -> None:
+    if hold is not None:
+        hold.let_go()
 
 
 def _check_clock(path: Path, clock: Clock) -> None:

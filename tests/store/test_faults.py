@@ -12,7 +12,7 @@ import pytest
 from sqlite_utils import Database
 
 import monitor.store.sqlite as engine
-from monitor.store import Event, Gap, StoreError, StoreFull
+from monitor.store import Event, Gap, StoreError, StoreFull, StoreRefused
 from monitor.store.ledger import LedgerEntry, LedgerHeartbeat, SegmentRef, Timestamp
 from monitor.store.proofs import ProofRecord
 from monitor.store.sqlite import SqliteStore, integrity
@@ -324,3 +324,42 @@ async def test_a_death_while_the_database_is_made_leaves_one_that_opens(tmp_path
         await store.writer.put_row(row())
     with pytest.raises(engine.StoreRefused, match="belongs to the location “main”"):
         SqliteStore.open(path, "elsewhere", clock)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["removed", "replaced"])
+async def test_results_wait_while_the_database_is_taken_away(open_store, other):
+    """What was written into a removed file would be lost with the daemon: it waits, and is kept once it is back."""
+    store = open_store(retry_s=(0.001, 0.01))
+    await store.writer.put_row(row())
+    aside = store.path.with_name("aside.db")
+    store.path.rename(aside)
+    if other:
+        store.path.write_bytes(b"")
+    waiting = store.writer.put_row(row(5))
+    while store.writer.state.failing_since is None:  # noqa: ASYNC110 - the writer's thread tells nobody
+        await asyncio.sleep(0.001)
+    assert ("replaced" if other else "removed") in str(store.writer.state.last_error)
+    assert not waiting.done()
+    assert not store.path.exists() or store.path.stat().st_size == 0
+    aside.rename(store.path)
+    await asyncio.wait_for(waiting, 30)
+    assert store.writer.state.failing_since is None
+    assert len(open_store().reader.rows(T0, T0 + 9)) == 2
+    assert integrity(store.path) == []
+
+
+async def test_a_lock_that_was_removed_is_taken_again(open_store, clock):
+    """Whoever takes the lock file for a leftover lets no second daemon in beside the first."""
+    store = open_store(retry_s=(0.001, 0.01))
+    lock = store.path.with_name(f"{store.path.name}-lock")
+    lock.unlink()
+    await store.writer.put_row(row())
+    with pytest.raises(StoreRefused, match="Another daemon"):
+        SqliteStore.open(store.path, "main", clock, daemon=True)
+    lock.unlink()
+    with SqliteStore.open(store.path, "main", clock, daemon=True):
+        waiting = store.writer.put_row(row(5))
+        while store.writer.state.failing_since is None:  # noqa: ASYNC110 - the writer's thread tells nobody
+            await asyncio.sleep(0.001)
+        assert "Another daemon" in str(store.writer.state.last_error)
+    await asyncio.wait_for(waiting, 30)

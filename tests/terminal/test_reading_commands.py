@@ -25,7 +25,8 @@ from monitor.judgement.report import COLUMNS, gather
 from monitor.probing.slots import first_slot, offset_ms
 from monitor.sla.instants import parse_instant
 from monitor.store import Event, Gap, Row
-from monitor.store.sqlite import SqliteStore, holder
+from monitor.store.hold import holder
+from monitor.store.sqlite import SqliteStore
 from monitor.terminal.follow import Follower
 from monitor.terminal.report_rich import show as show_rich
 from monitor.terminal.report_text import WIDTH, percent, write
