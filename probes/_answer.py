@@ -1,5 +1,6 @@
 """Reading an HTTP/1.1 answer: by a short way where it is plain, by h11 where it is anything else."""
 
+import codecs
 import email.utils
 import re
 from dataclasses import dataclass
@@ -47,11 +48,24 @@ class Response:
     def text(self) -> str:
         """The body as text, in the charset that its header names, else UTF-8; what does not fit is replaced."""
         kind = self.header("content-type") or ""
-        charset = kind.lower().partition("charset=")[2].split(";")[0].strip("\"' ") or "utf-8"
-        try:
-            return self.body.decode(charset, "replace")
-        except LookupError:
-            return self.body.decode("utf-8", "replace")
+        named = kind.lower().partition("charset=")[2].split(";")[0].strip("\"' ")
+        return self.body.decode(_codec(named), "replace")
+
+
+# What Python decodes beside charsets: ways to write text in ASCII. Some of them refuse to replace what does not fit,
+# or take a time that grows with the square of the length.
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
+
+
+@lru_cache(maxsize=64)
+def _codec(charset: str) -> str:
+    """What decodes this charset; a server may name anything. A mark of the byte order is no part of the text."""
+    try:
+        name = codecs.lookup(charset).name.replace("-", "_")
+        b"x".decode(name, "replace")
+    except (LookupError, ValueError):
+        name = "utf_8"
+    return "utf-8-sig" if name == "utf_8" or name in _NO_CHARSETS else name
 
 
 @lru_cache(maxsize=32)
@@ -156,7 +170,7 @@ class Answer:
                 trace.identify(name, value)
             elif name == "date":
                 self._clock(value)
-            elif name == "content-length" and len(value) < 16 and value.isdigit():
+            elif name == "content-length" and len(value) < 16 and value.isascii() and value.isdigit():
                 trace.facts["content_length"] = int(value)
             elif name == "last-modified" and (modified := _date_ms(value)) is not None:
                 trace.facts["last_modified"] = modified // 1000

@@ -64,6 +64,8 @@ TABLE: tuple[Row, ...] = (
         "The service or something in front of it broke the connection off."),
     Row("net", "any", "stalled", O.LOCAL, "our own process stood still while the probe ran, so its result says nothing",
         "This machine was suspended, stopped or overloaded."),
+    Row("net", "assert", "search_too_long", O.LOCAL, "an expression takes too long to search this answer with",
+        "Write it without a repeat within a repeat, as (a+)+ is one."),
     Row("net", "any", "internal", O.LOCAL, "a fault in this program",
         "Please report it with the log; nothing is booked on the provider."),
     # --- TLS --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Rules:
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -191,7 +192,7 @@ async def _tunnel(trace: Trace, sock: socket.socket, url: Url, proxy: Proxy) -> 
             raise failed("http", "proxy", "failed", "the proxy closed the connection or does not speak HTTP")
     trace.received(answer.partition(b"\r\n\r\n")[0])
     fields = answer.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-    status = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0
+    status = int(fields[1]) if len(fields) > 1 and re.fullmatch("[0-9]{3}", fields[1]) else 0
     if not 200 <= status < 300:
         _proxy_refused(status, " ".join(fields[1:]))
 

@@ -16,6 +16,7 @@ from probes._fields import Duration, ProbeTarget, Regex, Settings, Statuses
 from probes._http import MAX_BODY, Proxy, Request, Ways, headers_of
 from probes._outcome import Failed
 from probes._pem import CertificateFile
+from probes._search import search
 from probes._tls import TlsSettings
 from probes._trace import Trace
 from probes._url import parse
@@ -227,11 +228,11 @@ def judge(trace: Trace, response: Response, expect: Expect) -> None:
         raise failed("http", "assert", "slow", took, code=response.status)
     for name, pattern in expect.headers.items():
         value = response.header(name)
-        if value is None or not re.search(pattern, value):
+        if value is None or not search(pattern, value):
             seen = f"the header {name} is {trace.redact(value)[:100]!r}" if value is not None else f"no header {name}"
             raise failed("http", "assert", "header", f"{seen}, expected {pattern!r}", code=response.status)
     for name, pattern in expect.headers_not.items():
-        if any(key == name.lower() and re.search(pattern, value) for key, value in response.headers):
+        if any(key == name.lower() and search(pattern, value) for key, value in response.headers):
             seen = f"the header {name} matches {pattern!r}"
             raise failed("http", "assert", "header", seen, code=response.status)
     for failure in _content(trace, response, expect):
@@ -246,7 +247,7 @@ def judge_status(trace: Trace, response: Response, wanted: tuple[int, ...] | Non
     detail = f"HTTP {status} {response.reason}".rstrip()
     if (wait := response.header("retry-after")) and status in (429, 503):
         detail += f" (Retry-After: {trace.redact(wait)[:40]})"
-        if wait.isdigit():
+        if wait.isascii() and wait.isdigit():
             trace.fact("retry_after_s", int(wait[:9]))
     if wanted and 200 <= status < 400:
         detail += f", expected {' or '.join(map(str, wanted))}"
@@ -274,10 +275,10 @@ def _content(trace: Trace, response: Response, expect: Expect) -> Iterator[Faile
         seen = f"the body comes as {trace.redact(response.encoding)[:40]!r}, which was not asked for"
         yield failed("http", "assert", "encoding", seen, code=code)
     text = response.text()
-    if expect.body_not and (match := re.search(expect.body_not, text)):
+    if expect.body_not and (match := search(expect.body_not, text)):
         seen = f"the body holds {trace.redact(match[0])[:100]!r}, which {expect.body_not!r} forbids"
         yield failed("http", "assert", "body_not", seen, code=code)
-    if expect.body and not re.search(expect.body, text):
+    if expect.body and not search(expect.body, text):
         if response.cut:
             yield failed("http", "assert", "cut", _cut(response, f"{expect.body!r} is not in"), code=code)
         yield failed("http", "assert", "body", f"nothing in the body matches {expect.body!r}", code=code)
@@ -337,7 +338,7 @@ def captured(where: Captured, response: Response) -> str | None:
     if where.header is not None:
         return response.header(where.header)
     if where.regex is not None:
-        match = re.search(where.regex, response.text())
+        match = search(where.regex, response.text())
         return (match[1] if match.re.groups else match[0]) if match else None
     try:
         found = find(where.json_ or "", json.loads(response.text()))

@@ -23,6 +23,7 @@ from probes._dns import Asked, ask, question
 from probes._fields import ProbeTarget, Regex, Strings
 from probes._outcome import Failed
 from probes._resolve import control, literal, resolve, resolver_for
+from probes._search import search
 from probes._trace import Trace
 
 
@@ -175,7 +176,7 @@ def _judge(target: Target, trace: Trace, message: dns.message.Message) -> None:
         raise failed("dns", "answer", "values", f"{missing[0]} is not among {_list(found)}", code=code)
     if target.exact and (more := [value for value in found if value not in expected]):
         raise failed("dns", "answer", "values", f"{more[0]} was not expected", code=code)
-    if target.match is not None and not any(re.search(target.match, value) for value in found):
+    if target.match is not None and not any(search(target.match, value) for value in found):
         raise failed("dns", "answer", "values", f"nothing matches {target.match!r} in {_list(found)}", code=code)
 
 

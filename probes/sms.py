@@ -18,6 +18,7 @@ from probes._classify import failed
 from probes._fields import Duration, Paid, Regex, Settings
 from probes._http import fetch
 from probes._outcome import Failed, Fault, Outcome
+from probes._search import search
 from probes._trace import Trace
 from probes._web import Body, Captured, Expect, WebTarget, captured, judge, judge_status, request_for
 
@@ -138,8 +139,8 @@ def _judge(target: Target, trace: Trace, response: Response) -> None:
 
 
 def _smsc(trace: Trace, response: Response, name: str) -> None:
-    for block in re.findall(r"(?s)<smsc>(.*?)</smsc>", response.text()):
-        fields = dict(re.findall(r"<([a-z-]+)>([^<]*)</\1>", block))
+    for rest in response.text().split("<smsc>")[1:]:
+        fields = dict(re.findall(r"<([a-z-]+)>([^<]*)</\1>", rest.partition("</smsc>")[0]))
         if name in (fields.get("id"), fields.get("admin-id"), fields.get("name")):
             status = fields.get("status", "")
             trace.fact("smsc_status", status[:100])
@@ -158,9 +159,9 @@ async def _awaited(receipt: Receipt, trace: Trace, news: Callable[[], Awaitable[
                 while True:
                     text = await news()
                     last = " ".join(text.split())[:200] or last
-                    if re.search(receipt.delivered, text):
+                    if search(receipt.delivered, text):
                         return
-                    if receipt.failed is not None and re.search(receipt.failed, text):
+                    if receipt.failed is not None and search(receipt.failed, text):
                         seen = f"the receipt says: {trace.redact(last)}"
                         raise failed("sms", "receipt", "not_delivered", seen)
         except TimeoutError:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from probes._classify import failed
 from probes._connect import cut, lost, open_stream
 from probes._fields import Port, ProbeTarget, Regex, Settings
+from probes._search import search
 from probes._tls import TlsSettings, context, facts, tls_failed
 from probes._trace import Trace
 
@@ -84,7 +85,6 @@ async def _encrypt(trace: Trace, writer: asyncio.StreamWriter, tls: TlsSettings,
 
 async def _expect(reader: asyncio.StreamReader, trace: Trace, pattern: str) -> dict[str, str]:
     """Reads lines until one matches; its groups by number and name."""
-    wanted = re.compile(pattern)
     for _ in range(_MOST_LINES):
         try:
             line = await reader.readuntil(b"\n")
@@ -95,7 +95,7 @@ async def _expect(reader: asyncio.StreamReader, trace: Trace, pattern: str) -> d
         if not line:
             raise failed("tcp", "answer", "reset", "the connection was closed before the expected answer")
         trace.received(line)
-        if match := wanted.search(line.decode("utf-8", "replace").rstrip("\r\n")):
+        if match := search(pattern, line.decode("utf-8", "replace").rstrip("\r\n")):
             numbered = {str(number): value or "" for number, value in enumerate(match.groups(), 1)}
             return {"0": match[0], **numbered, **{name: value or "" for name, value in match.groupdict().items()}}
     raise failed("tcp", "answer", "no_match", f"no line of the answer matches {pattern!r}")

@@ -132,6 +132,34 @@ async def test_a_body_that_is_no_json_fails_the_assertion() -> None:
         assert (result.outcome, result.detail[:20]) == (Outcome.WRONG_ANSWER, "the body is not JSON"), result
 
 
+@pytest.mark.parametrize("charset", ["idna", "undefined", "punycode", "rot13", "zlib", "no-such", "utf-8", "utf-16"])
+async def test_a_server_may_name_any_charset(charset: str) -> None:
+    """What is no charset counts as UTF-8: not all that Python decodes with is, and a server's word breaks no probe."""
+    body = '\ufeff{"a": "é"}'.encode("utf-16-le" if charset == "utf-16" else "utf-8")
+    with saying("200 OK", f"Content-Type: application/json; charset={charset}", body=body) as server:
+        result = await ask("http", url=server.url(), expect={"json": {"$.a": "é"}, "body": "^{"})
+    assert result.outcome == Outcome.OK, result
+
+
+async def test_a_wait_in_digits_of_another_kind_is_no_number() -> None:
+    """Python takes ² for a digit too."""
+    with saying("503 Busy", "Retry-After: \xb2") as server:
+        result = await ask("http", url=server.url())
+    assert (result.outcome, "retry_after_s" in result.facts) == (Outcome.SERVER_ERROR, False)
+
+
+@pytest.mark.parametrize("expect", [{"body": "^(a+)+$"}, {"body_not": "(a|aa)+$"}, {"headers": {"X": "(a|a?)+$"}}])
+async def test_an_expression_that_never_ends_is_ours(expect: dict[str, object]) -> None:
+    """Its search is broken off: one answer must not stop the watching of all others, nor count as a failure."""
+    body = b"a" * 60 + b"!"
+    with saying("200 OK", f"X: {body.decode()}", body=body) as server:
+        results = await asyncio.gather(
+            ask("http", url=server.url(), expect=expect), ask("http", url=server.url(), expect={"body": "a{60}!"})
+        )
+    assert [result.outcome for result in results] == [Outcome.LOCAL, Outcome.OK]
+    assert "takes too long to search for" in results[0].detail
+
+
 def test_json_values_are_compared_by_meaning() -> None:
     """Configuration is text: 3 is the number, true the boolean, and a text is itself."""
     assert equal(3, "3")
