@@ -14,13 +14,13 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from monitor.proof import merkle
+from monitor.proof import digits, merkle
 from monitor.proof.canonical import JSON, canonical, parse_canonical, sha256
 from monitor.proof.columns import Packed, inflate, pack
 from monitor.proof.keyring import Keyring
 from monitor.proof.ledger import COMMON, day_start, group_tag, rfc3339
 from monitor.proof.note import Note, NoteError, Signer, sign_note, signature_line
-from monitor.proof.segment import Rows, Segment
+from monitor.proof.segment import Rows, Segment, segment_bytes
 
 FORMAT = "slaproof bundle 1"
 MAGIC = FORMAT.encode() + b"\n"
@@ -70,7 +70,8 @@ class SealedEntry:
     shown: Mapping[str, Shown] = field(default_factory=dict)
     """By group. Each of the common group and the contract's that the entry has must stand here."""
     heartbeats: tuple[SealedHeartbeat, ...] | None = None
-    """The day's heartbeats; None: not opened, the entry's commitment alone stands."""
+    """The day's heartbeats; None: not opened, the entry's commitment alone stands. Those of a day whose observations
+    are withheld cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ class BundleInput:
     period: Mapping[str, JSON]
     """As in the evaluation's answer: name, start, end, to, complete (arithmetic §9)."""
     days: tuple[str, str]
-    """The first and the last UTC day that the evaluation looked at, sealed or not."""
+    """The first and the last UTC day that the evaluation looked at, sealed or not. Of days after the last one the
+    observations are withheld."""
     made_at: int
     now: int | None = None
     """As known when the evaluation was made (arithmetic §9's ``--now``); None: as if every deadline were past."""
@@ -165,14 +167,17 @@ def _members(given: BundleInput, packed: PackedSeries) -> dict[str, bytes]:
     for sealed in given.entries:
         head = parse_canonical(sealed.entry)
         first_of = dict(head["groups"])
+        withheld = head["day"] > given.days[1]
         shown_list: list[JSON] = []
         indices: list[int] = []
         for name in (COMMON, given.contract):
             shown = sealed.shown.get(name)
             if shown is None:
                 continue
-            shown_list.append([name, [configs.index(c) for c in shown.configs], len(shown.segments), len(shown.events)])
-            for segment in sorted(shown.segments, key=lambda s: (s.target, s.location)):
+            ordered = sorted(shown.segments, key=lambda s: (s.target, s.location))
+            digests = [sha256(segment_bytes(segment)).hex() for segment in ordered] if withheld else len(ordered)
+            shown_list.append([name, [configs.index(c) for c in shown.configs], digests, len(shown.events)])
+            for segment in () if withheld else ordered:
                 headers.append(segment.header())
                 series.setdefault((segment.target, segment.location), []).append(segment)
             events += shown.events
@@ -180,7 +185,8 @@ def _members(given: BundleInput, packed: PackedSeries) -> dict[str, bytes]:
             count = 1 + len(shown.configs) + len(shown.segments) + len(shown.events)
             indices += range(first, first + count)
         proof = merkle.multiproof(sealed.leaves, indices) if indices else []
-        beats = None if sealed.heartbeats is None else _beats(sealed.heartbeats, given.contract)
+        opened = sealed.heartbeats is not None and not (withheld and sealed.heartbeats)
+        beats = _beats(sealed.heartbeats or (), given.contract) if opened else None
         entries.append(
             {
                 "entry": sealed.entry.decode(),
@@ -202,7 +208,7 @@ def _members(given: BundleInput, packed: PackedSeries) -> dict[str, bytes]:
     for key, parts in series.items():
         if key not in packed:
             packed[key] = pack(_joined(parts), _step(parts))
-    ordered = sorted(packed)
+    keys = sorted(packed)
     about = {
         "amends": amends_json(given.amends),
         "config": sha256(given.config).hex(),
@@ -227,11 +233,12 @@ def _members(given: BundleInput, packed: PackedSeries) -> dict[str, bytes]:
     found["config.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in configs.contents))
     found["earlier.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in given.earlier))
     found["events.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in events))
-    found["ledger.json.z"] = _zipped(canonical(ledger))
-    found["segments.jsonl.z"] = _zipped(b"".join(one + b"\n" for one in headers))
-    heads = [{**packed[key].head, "location": key[1], "target": key[0]} for key in ordered]
+    told = {"ledger.json.z": canonical(ledger), "segments.jsonl.z": b"".join(one + b"\n" for one in headers)}
+    told, found["digits"] = digits.take_out(told)
+    found |= {name: _zipped(text) for name, text in told.items()}
+    heads = [{**packed[key].head, "location": key[1], "target": key[0]} for key in keys]
     found["series.json.z"] = _zipped(canonical(heads))
-    for index, key in enumerate(ordered):
+    for index, key in enumerate(keys):
         found[f"rows/{index:05d}.z"] = packed[key].data
     tokens = {str(size): base64.b64encode(token).decode() for size, token in sorted(given.timestamps.items())}
     found["timestamps.json.z"] = _zipped(canonical(tokens))
@@ -281,7 +288,12 @@ def _pretty(value: JSON) -> bytes:
 
 
 def _zipped(data: bytes) -> bytes:
-    return zlib.compress(data, 9)
+    return min((_deflated(data, strategy) for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED)), key=len)
+
+
+def _deflated(data: bytes, strategy: int) -> bytes:
+    stream = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+    return stream.compress(data) + stream.flush()
 
 
 class _Pool:
@@ -354,7 +366,11 @@ def read_container(data: bytes) -> Container:
 
 def read_json(members: Mapping[str, bytes], name: str) -> JSON:
     """A member's JSON. BundleError if it is missing or malformed."""
-    data = read_member(members, name)
+    return parse_json(name, read_member(members, name))
+
+
+def parse_json(name: str, data: bytes) -> JSON:
+    """The JSON of a member that is read. BundleError if it is malformed."""
     try:
         return json.loads(data, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
@@ -363,7 +379,11 @@ def read_json(members: Mapping[str, bytes], name: str) -> JSON:
 
 def read_lines(members: Mapping[str, bytes], name: str) -> list[bytes]:
     """A member's lines, without their newlines. BundleError if it is missing or malformed."""
-    data = read_member(members, name)
+    return split_lines(name, read_member(members, name))
+
+
+def split_lines(name: str, data: bytes) -> list[bytes]:
+    """The lines of a member that is read. BundleError if the last one has no end."""
     if data and not data.endswith(b"\n"):
         raise BundleError(name, "the last line has no end")
     return data.split(b"\n")[:-1]
@@ -377,6 +397,16 @@ def read_member(members: Mapping[str, bytes], name: str) -> bytes:
         return inflate(members[name], inflated_limit(_size(members))) if name.endswith(".z") else members[name]
     except ValueError as error:
         raise BundleError(name, str(error)) from error
+
+
+def read_ledger(members: Mapping[str, bytes]) -> tuple[JSON, list[bytes]]:
+    """What ledger.json.z and segments.jsonl.z say, with their digits. BundleError if one is missing or malformed."""
+    texts = {name: read_member(members, name) for name in ("ledger.json.z", "segments.jsonl.z")}
+    try:
+        ledger, segments = digits.put_back(texts, read_member(members, "digits")).values()
+    except ValueError as error:
+        raise error if isinstance(error, BundleError) else BundleError("digits", str(error)) from error
+    return parse_json("ledger.json.z", ledger), split_lines("segments.jsonl.z", segments)
 
 
 def packed_series(members: Mapping[str, bytes]) -> list[Packed]:

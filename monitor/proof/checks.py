@@ -55,8 +55,21 @@ def same_month(proven: Proven) -> None:
         raise BundleError("about.json: origin", "the origin is another one than the head's")
 
 
+def not_cut_short(proven: Proven) -> None:
+    """Where later observations are withheld, none of them can matter (format §8.10). BundleError if one can."""
+    last = proven.about["days"][1]
+    if all(entry.day <= last for entry in proven.entries):
+        return
+    groups = [group for entry in proven.entries if entry.day == last for group in entry.groups.values()]
+    there = {(one.segment.target, one.segment.location) for group in groups for one in group.segments}
+    for series, rows in proven.observations():
+        if (series.target, series.location) in there and len(rows) and rows.kinds[rows.kind[-1]].outcome != "ok":
+            place = f"{last}, {series.target} from {series.location}"
+            raise BundleError(place, "the days after an observation that failed are withheld, and may count")
+
+
 class Checker(ChainChecks, ContentChecks):
     """All checks of one bundle."""
 
 
-__all__ = ["MOST", "Checker", "keyring", "same_month", "trust"]
+__all__ = ["MOST", "Checker", "keyring", "not_cut_short", "same_month", "trust"]

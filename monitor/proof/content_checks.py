@@ -40,6 +40,7 @@ class ContentChecks(Findings):
         ids: set[str] = set()
         self._earlier(ids)
         rows = events = segments = 0
+        withheld: set[str] = set()
         for entry in self.proven.entries:
             shown: dict[int, bytes] = {}
             for name in (COMMON, self.proven.contract):
@@ -61,6 +62,8 @@ class ContentChecks(Findings):
                 rows += sum(len(one.rows) for one in group.segments)
                 segments += len(group.segments)
                 events += len(group.events)
+                if group.withheld:
+                    withheld.add(entry.day)
         if not self._told:
             self._say(
                 "trees",
@@ -68,6 +71,13 @@ class ContentChecks(Findings):
                 f"{rows} observations in {segments} segments and {events} events are in the trees of their "
                 "days; none is left out, none is twice.",
             )
+            if withheld:
+                self._say(
+                    "trees",
+                    NOTE,
+                    f"The observations of {len(withheld)} later days are withheld, {min(withheld)} to {max(withheld)}: "
+                    "only their digests are here. No event of those days is withheld.",
+                )
 
     def _group(self, entry: Entry, name: str) -> dict[int, bytes]:
         """The leaves of a group by their index."""
@@ -89,7 +99,7 @@ class ContentChecks(Findings):
             return {}
         group, at = entry.groups[name], tags.index(tag)
         digests = [sha256(one) for one in group.configs]
-        digests += [digest_of(one.header, one.lines) for one in group.segments]
+        digests += group.withheld or [digest_of(one.header, one.lines) for one in group.segments]
         digests += [sha256(one) for one in group.events]
         leaves = group_leaves(
             name, self.proven.secrets[name], entry.day, digests, self.earlier if name else NOTHING_EARLIER
@@ -119,6 +129,11 @@ class ContentChecks(Findings):
     def _contents(self, entry: Entry, group: ShownGroup, ids: set[str]) -> None:
         """What was sealed does not contradict itself."""
         start = day_start(entry.day)
+        later = start > day_start(self.proven.about["days"][1])
+        if later != (group.withheld is not None):
+            what = "are shown of a day" if later else "are withheld of a day, or of a supplement to one,"
+            unlike = "did not look at" if later else "looked at"
+            self.bad("trees", f"Observations {what} that the evaluation {unlike}.", entry.place)
         entered = start
         for line in group.events:
             event = parse_canonical(line)
@@ -138,6 +153,8 @@ class ContentChecks(Findings):
         if group.name and entry.data["kind"] == "day":
             due = {(t["name"], where) for config in configs for t in config["targets"] for where in t["locations"]}
             there = [(one.segment.target, one.segment.location) for one in group.segments]
+            if later and len(group.withheld or ()) == len(due):
+                return
             if due != set(there) or len(there) != len(due):
                 other = sorted(f"{target} from {location}" for target, location in due ^ set(there))
                 self.bad("trees", f"The targets sealed are not those configured: {some(other)}.", entry.place)

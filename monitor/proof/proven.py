@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from monitor.proof.bundle import BundleError, Container, packed_series, read_json, read_lines
+from monitor.proof.bundle import BundleError, Container, packed_series, read_json, read_ledger, read_lines
 from monitor.proof.canonical import JSON, parse_canonical, sha256
 from monitor.proof.columns import ColumnError, unpack
 from monitor.proof.segment import Row, Rows, Segment, parse_header
@@ -48,6 +48,8 @@ class ShownGroup:
     configs: tuple[bytes, ...]
     segments: tuple[ShownSegment, ...]
     events: tuple[bytes, ...]
+    withheld: tuple[bytes, ...] | None = None
+    """The digests of the segments, in an entry that shows no observations."""
 
 
 @dataclass(slots=True)
@@ -133,7 +135,7 @@ def read_proven(container: Container) -> Proven:
     """Read a bundle's members. BundleError, with the place, where one cannot be read."""
     members = container.members
     about = read_json(members, "about.json")
-    ledger = read_json(members, "ledger.json.z")
+    ledger, headers = read_ledger(members)
     try:
         secrets = {str(name): bytes.fromhex(secret) for name, secret in ledger["secrets"].items()}
         entries = [
@@ -163,7 +165,7 @@ def read_proven(container: Container) -> Proven:
         configs=read_lines(members, "config.jsonl.z"),
         earlier=read_lines(members, "earlier.jsonl.z"),
     )
-    _distribute(found, shown, read_lines(members, "segments.jsonl.z"), read_lines(members, "events.jsonl.z"))
+    _distribute(found, shown, headers, read_lines(members, "events.jsonl.z"))
     return found
 
 
@@ -186,11 +188,13 @@ def _distribute(found: Proven, shown: list[JSON], headers: list[bytes], events: 
     segments_taken = events_taken = 0
     for entry, groups in zip(found.entries, shown, strict=True):
         try:
-            for name, configs, segment_count, event_count in groups:
+            for name, configs, given, event_count in groups:
                 if name in entry.groups or min(configs, default=0) < 0:
                     raise BundleError(
                         "ledger.json.z", "a group that stands twice, or a configuration that is not there"
                     )
+                withheld = tuple(map(_digest, given)) if isinstance(given, list) else None
+                segment_count = given if withheld is None else 0
                 mine = headers[segments_taken : segments_taken + segment_count]
                 segments_taken += segment_count
                 told = events[events_taken : events_taken + event_count]
@@ -202,6 +206,7 @@ def _distribute(found: Proven, shown: list[JSON], headers: list[bytes], events: 
                     tuple(found.configs[index] for index in configs),
                     tuple(_take(header, by_name) for header in mine),
                     tuple(told),
+                    withheld,
                 )
         except BundleError:
             raise
@@ -213,6 +218,13 @@ def _distribute(found: Proven, shown: list[JSON], headers: list[bytes], events: 
         if series.used != len(series.rows):
             place = f"{series.target} from {series.location}"
             raise BundleError(place, "observations that no segment has")
+
+
+def _digest(text: str) -> bytes:
+    found = bytes.fromhex(text)
+    if len(found) != 32:
+        raise ValueError(f"not a digest: {text}")
+    return found
 
 
 def _take(header: bytes, by_name: dict[tuple[str, str], Series]) -> ShownSegment:

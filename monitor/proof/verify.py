@@ -196,6 +196,7 @@ class _Verification:
 
     def check_evaluation(self, proven: Proven) -> None:
         checks.same_month(proven)
+        checks.not_cut_short(proven)
         if self.recompute is None:
             self.say("evaluation", NOTE, "The evaluation was not counted anew: this verifier leaves it out.")
             return

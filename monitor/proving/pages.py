@@ -61,7 +61,8 @@ def facts_of(proven: Proven, judged: Evaluation, dress: Dress) -> StatementFacts
     segments = [one for entry in proven.entries for g in entry.groups.values() for one in g.segments]
     events = list(proven.all_events())
     start, to = judged.period.start, judged.period.to
-    days = [entry for entry in proven.entries if entry.data["kind"] == "day"]
+    last = proven.about["days"][1]
+    days = [entry for entry in proven.entries if entry.data["kind"] == "day" and entry.day <= last]
     return StatementFacts(
         evaluation=judged,
         targets=targets,

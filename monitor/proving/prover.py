@@ -32,7 +32,7 @@ from monitor.proof.bundle import (
 from monitor.proof.canonical import JSON, canonical, parse_canonical, sha256
 from monitor.proof.ledger import COMMON, LogState, day_name, day_start, group_secret
 from monitor.proof.proven import Proven, read_proven
-from monitor.proof.segment import DAY_MS
+from monitor.proof.segment import DAY_MS, Segment
 from monitor.proving.inputs import events_of, inputs_of
 from monitor.proving.pages import Dress, statement, words_of
 from monitor.proving.recount import evaluation_of, terms_of
@@ -191,11 +191,12 @@ class Prover:
         earlier = unpack_events(self._store.ledger.events_before(entries[0].index, wanted.contract))
         contents = [*earlier, *(c for one in sealed if (shown := one.shown.get(wanted.contract)) for c in shown.events)]
         before, before_note = self._log_before(entries[0])
+        last = last_shown(sealed, wanted.contract, period.end)
         given = BundleInput(
             origin=self._keys.signer.key.name,
             contract=wanted.contract,
             period=_period(period),
-            days=(min(days[0], day_name(period.start)), max(days[-1], day_name(period.to - 1))),
+            days=(min(days[0], day_name(period.start)), max(last, day_name(period.to - 1))),
             made_at=now,
             now=now,
             secrets={name: group_secret(self._secret, name) for name in (COMMON, wanted.contract)},
@@ -271,6 +272,29 @@ class Prover:
             log.warning("revision %d cannot be compared with: %s", last.revision, error)
             return ()
         return (*_service_changes(before, given.evaluation), *_input_changes(inputs, given.inputs))
+
+
+def last_shown(entries: Sequence[SealedEntry], contract: str, end: int) -> str:
+    """The last day whose observations a statement of a period with that end shows; entries from its start on.
+
+    It is the period's last day, or the first after it at whose end every series of that day had last seen its target
+    well: nothing that was observed later can change what the evaluation says of the period.
+    """
+    days: dict[str, list[Segment]] = {}
+    for entry in entries:
+        shown = entry.shown.get(contract, Shown())
+        days.setdefault(parse_canonical(entry.entry)["day"], []).extend(shown.segments)
+    latest: dict[tuple[str, str], tuple[int, bool]] = {}
+    last, well = "", False
+    for day, segments in sorted(days.items()):
+        if day_start(day) >= end and well:
+            break
+        for one in segments:
+            key = one.target, one.location
+            if len(one.rows) and one.rows.at[-1] >= latest.get(key, (0, True))[0]:
+                latest[key] = one.rows.at[-1], one.rows.kinds[one.rows.kind[-1]].outcome == "ok"
+        last, well = day, all(latest.get((one.target, one.location), (0, True))[1] for one in segments)
+    return last
 
 
 def _period(period: Period) -> dict[str, JSON]:

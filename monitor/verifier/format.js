@@ -156,14 +156,26 @@ async function member(container, name) {
   const data = container.members.get(name);
   try { return name.endsWith(".z") ? await inflate(data, ROOM + 100 * container.size) : data; } catch { throw new Fault("member", name); }
 }
-async function jsonOf(container, name) {
-  const data = await member(container, name);
-  try { return JSON.parse(text(data)); } catch { throw new Fault("member", name); }
+function parsed(name, data) {
+  try { return JSON.parse(data); } catch { throw new Fault("member", name); }
 }
-async function linesOf(container, name) {
-  const data = text(await member(container, name));
+function cutLines(name, data) {
   if (data && !data.endsWith("\n")) throw new Fault("member", name);
   return data.split("\n").slice(0, -1);
+}
+const textOf = async (container, name) => text(await member(container, name));
+const jsonOf = async (container, name) => parsed(name, await textOf(container, name));
+const linesOf = async (container, name) => cutLines(name, await textOf(container, name));
+
+async function withDigits(container, names) { // the texts, with hex digits where a byte counts them
+  const digits = await member(container, "digits"), found = [];
+  let next = 0;
+  for (const name of names) {
+    const data = await textOf(container, name);
+    found.push(data.replace(/[\x01-\x08]/g, (one) => hex(digits.subarray(next, next += 8 * one.charCodeAt(0)))));
+  }
+  if (next !== digits.length) throw new Fault("member", "digits");
+  return found;
 }
 
 async function readSeries(container) {
@@ -279,11 +291,12 @@ class Verification {
     this.inputs = await jsonOf(container, "inputs.json.z");
     this.statement = container.members.has("statement.json") ? await jsonOf(container, "statement.json") : null;
     this.facts = { ...this.facts, contract: this.about.contract, period: this.about.period, revision: this.about.revision, amends: this.about.amends, made: this.about.made };
-    const ledger = await jsonOf(container, "ledger.json.z");
+    const [ledgerText, segmentText] = await withDigits(container, ["ledger.json.z", "segments.jsonl.z"]);
+    const ledger = parsed("ledger.json.z", ledgerText);
     this.series = await readSeries(container);
     this.configs = await linesOf(container, "config.jsonl.z");
     this.past = await linesOf(container, "earlier.jsonl.z");
-    const headers = await linesOf(container, "segments.jsonl.z"), events = await linesOf(container, "events.jsonl.z");
+    const headers = cutLines("segments.jsonl.z", segmentText), events = await linesOf(container, "events.jsonl.z");
     this.secrets = Object.fromEntries(Object.entries(ledger.secrets).map(([name, value]) => [name, unhex(value)]));
     this.before = ledger.before;
     const entries = ledger.entries.map((one, number) => {
@@ -292,9 +305,11 @@ class Verification {
     });
     let s = 0, e = 0;
     for (const entry of entries) {
-      for (const [name, configs, many, told] of entry.shown) {
+      for (const [name, configs, given, told] of entry.shown) {
         if (entry.groups.has(name)) throw new Fault("member", "ledger.json.z");
-        const group = { name, configs: configs.map((i) => this.configs[i]), segments: [], events: events.slice(e, e + told) };
+        const withheld = Array.isArray(given) ? given.map(unhex) : null, many = withheld ? 0 : given;
+        if (withheld && withheld.some((one) => one.length !== 32)) throw new Fault("member", "ledger.json.z");
+        const group = { name, configs: configs.map((i) => this.configs[i]), segments: [], events: events.slice(e, e + told), withheld };
         for (const header of headers.slice(s, s + many)) {
           const said = JSON.parse(header), series = this.series.get(JSON.stringify([said.target, said.location]));
           const place = `${said.day}, ${said.target}, ${said.location}`;
@@ -378,6 +393,7 @@ class Verification {
 
   trees() {
     const ids = new Set();
+    const withheld = new Set();
     let rows = 0, segments = 0, events = 0;
     const earlier = this.past.slice();
     for (const line of earlier) {
@@ -392,10 +408,13 @@ class Verification {
       for (const group of entry.groups.values()) {
         this.contents(entry, group, ids);
         segments += group.segments.length; events += group.events.length;
+        if (group.withheld && group.withheld.length) withheld.add(entry.day);
         for (const one of group.segments) rows += one.to - one.from;
       }
     }
     if (this.fine("trees")) this.say("trees", "good", "trees", { rows, segments, events });
+    const later = [...withheld].sort();
+    if (this.fine("trees") && later.length) this.say("trees", "note", "withheld", { days: later.length, first: later[0], last: later.at(-1) });
   }
 
   group(entry, name, earlier, shown) {
@@ -408,7 +427,7 @@ class Verification {
     group.salt = hmacSha256(secret, bytes(`salt\n${entry.day}`)).subarray(0, 16);
     const digests = [
       ...group.configs.map((one) => sha256(bytes(one))),
-      ...group.segments.map((one) => sha256(bytes(`${one.header}\n${one.series.lines.slice(one.from, one.to).join("")}`))),
+      ...group.withheld || group.segments.map((one) => sha256(bytes(`${one.header}\n${one.series.lines.slice(one.from, one.to).join("")}`))),
       ...group.events.map((one) => sha256(bytes(one))),
     ];
     const roll = {
@@ -422,7 +441,8 @@ class Verification {
   }
 
   contents(entry, group, ids) {
-    const start = dayStart(entry.day), isDay = entry.data.kind === "day";
+    const start = dayStart(entry.day), isDay = entry.data.kind === "day", later = start > dayStart(this.about.days[1]);
+    if (later !== (group.withheld !== null)) this.bad("trees", later ? "shown_later" : "withheld_early", entry.place);
     let entered = start;
     for (const line of group.events) {
       const event = JSON.parse(line), place = `${entry.day}, ${event.id}`;
@@ -435,6 +455,7 @@ class Verification {
     for (const one of group.segments) this.segment(entry, one, configs);
     if (!group.name || !isDay) return;
     const due = new Set(configs.flatMap((one) => one.targets.flatMap((t) => t.locations.map((where) => JSON.stringify([t.name, where])))));
+    if (later && (group.withheld || []).length === due.size) return;
     const there = group.segments.map(({ said }) => JSON.stringify([said.target, said.location]));
     if (there.length !== due.size || there.some((one) => !due.has(one))) this.bad("trees", "targets_other", entry.place);
   }
@@ -532,6 +553,7 @@ class Verification {
     const told = this.told_evaluation, { about } = this;
     for (const name of ["contract", "period"]) if (canonical(told[name]) !== canonical(about[name])) throw new Fault("month", `evaluation.json.z: ${name}`);
     if (about.origin !== this.container.origin) throw new Fault("month", "about.json: origin");
+    this.notCutShort();
     if (!this.config || !this.config.terms) return;
     const { config } = this, [start, end] = periodBounds(config.terms, config, about.period.name), to = instant(about.period.to);
     if (start !== instant(about.period.start) || end !== instant(about.period.end) || to > end || (to === end) !== about.period.complete) throw new Fault("month", "about.json: period");
@@ -554,15 +576,27 @@ class Verification {
     if (this.fine("evaluation")) this.say("evaluation", "good", "evaluation", { services: this.services.length });
   }
 
+  notCutShort() { // where later observations are withheld, none of them can matter (§8.10)
+    const last = this.about.days[1];
+    if (this.entries.every((one) => one.day <= last)) return;
+    const there = new Map();
+    for (const entry of this.entries.filter((one) => one.day === last)) for (const group of entry.groups.values()) for (const one of group.segments) there.set(one.series, one.place);
+    for (const [{ instants, kind, kinds }, place] of there) {
+      let latest = -1;
+      for (let i = 0; i < instants.length; i++) if (latest < 0 || instants[i] >= instants[latest]) latest = i;
+      if (latest >= 0 && kinds[kind[latest]][1] !== "ok") throw new Fault("cut_short", place);
+    }
+  }
+
   days() {
     const { days, period } = this.about, first = dayStart(days[0]), last = dayStart(days[1]);
     if (first > instant(period.start) || last + DAY < instant(period.to)) this.bad("days", "days_short", "about.json: days");
     const sealed = new Set(this.entries.filter((one) => one.data.kind === "day").map((one) => dayStart(one.day))), missing = [];
-    for (const day of sealed) if (day < first || day > last) this.bad("days", "days_more", dayName(day));
+    for (const day of sealed) if (day < first) this.bad("days", "days_more", dayName(day));
     for (let day = first; day <= last; day += DAY) if (!sealed.has(day)) missing.push(dayName(day));
     this.missing = missing;
     if (missing.length) this.say("days", "but", "days_missing", { count: missing.length, days: missing.slice(0, 5).join(", ") });
-    else if (this.fine("days")) this.say("days", "good", "days", { count: sealed.size });
+    else if (this.fine("days")) this.say("days", "good", "days", { count: (last - first) / DAY + 1 });
     if (!period.complete) this.say("days", "but", "running", { to: period.to });
   }
 

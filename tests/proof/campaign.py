@@ -16,7 +16,7 @@ def main() -> int:
     from tests.proof.browser import campaign, opened
     from tests.servers.chromium import launch
 
-    bundle = World().real_bundle()
+    bundle = World(later=1).real_bundle()
     cases = list(itertools.chain(tamper.flips(bundle), tamper.cuts(bundle), tamper.structured(bundle)))
     started, missed = time.monotonic(), 0
     for name, data in cases:

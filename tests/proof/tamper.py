@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from monitor.proof.bundle import Container, head_text, read_container
 from monitor.proof.canonical import canonical
 from monitor.proof.columns import Packed, pack, unpack
+from monitor.proof.digits import put_back
 from monitor.proof.note import sign_note
-from monitor.proof.segment import Row, Rows
+from monitor.proof.proven import read_proven
+from monitor.proof.segment import Row, Rows, segment_digest
 from tests.proof.world import SIGNER
 
 Members = dict[str, bytes]
@@ -34,11 +36,21 @@ def cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def edited(data: bytes, edit: Callable[[Members], None]) -> bytes:
-    """The bundle with members edited, and its head written and signed anew with the monitor's own key."""
+    """The bundle with members edited, and its head written and signed anew with the monitor's own key.
+
+    All digits stand in their texts again, so that what is edited there is all that is wrong.
+    """
     container: Container = read_container(data)
     members = dict(container.members)
+    texts = {name: zlib.decompress(members[name]) for name in ("ledger.json.z", "segments.jsonl.z")}
+    members |= {name: zlib.compress(text) for name, text in put_back(texts, members["digits"]).items()}
+    members["digits"] = b""
     edit(members)
-    return sign_note(head_text(container.origin, members), SIGNER).encode() + b"".join(members.values())
+    return _signed(members)
+
+
+def _signed(members: Members) -> bytes:
+    return sign_note(head_text(SIGNER.key.name, members), SIGNER).encode() + b"".join(members.values())
 
 
 def _json(members: Members, name: str):
@@ -169,8 +181,7 @@ def events(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def chain(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Each checkpoint, entry, heartbeat, proof and secret replaced or left out."""
-    container = read_container(data)
-    ledger = json.loads(zlib.decompress(container.members["ledger.json.z"]))
+    ledger = _json(dict(read_container(edited(data, lambda _: None)).members), "ledger.json.z")
     many = len(ledger["entries"])
 
     def change(act: Callable[[dict], None]) -> bytes:
@@ -233,6 +244,55 @@ def _forged(signatures: str) -> str:
     return signatures[:-12] + ("AAAA" if signatures[-12:-8] != "AAAA" else "BBBB") + signatures[-8:]
 
 
+def withheld(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each digest of later days altered, dropped, doubled; such a day emptied; a day that counts withheld as well."""
+    plain = edited(data, lambda _: None)
+    entries = _json(dict(read_container(plain).members), "ledger.json.z")["entries"]
+
+    def change(number: int, place: int, act: Callable[[list[str]], list[str]]) -> bytes:
+        def edit(members: Members) -> None:
+            value = _json(members, "ledger.json.z")
+            shown = value["entries"][number]["shown"][place]
+            shown[2] = act(shown[2])
+            _put(members, "ledger.json.z", value)
+
+        return edited(data, edit)
+
+    for i, entry in enumerate(entries):
+        for place, shown in enumerate(entry["shown"]):
+            if not isinstance(shown[2], list):
+                continue
+            yield f"day {i}: the digests of group {place} as their number", change(i, place, len)
+            yield f"day {i}: a digest more of group {place}", change(i, place, lambda v: [*v, "00" * 32])
+            for n in range(len(shown[2])):
+                yield f"digest {i}.{n} altered", change(i, place, lambda v, n=n: [*v[:n], v[n][::-1], *v[n + 1 :]])
+                yield f"digest {i}.{n} dropped", change(i, place, lambda v, n=n: [*v[:n], *v[n + 1 :]])
+                yield f"digest {i}.{n} doubled", change(i, place, lambda v, n=n: [*v[: n + 1], *v[n:]])
+                yield f"digest {i}.{n} shortened", change(i, place, lambda v, n=n: [*v[:n], v[n][2:], *v[n + 1 :]])
+    yield "a day that counts is withheld", edited(data, _withhold)
+
+
+def _withhold(members: Members) -> None:
+    """Put digests in the place of the last day's observations, and leave these out everywhere."""
+    proven = read_proven(read_container(_signed(members)))
+    last = max(i for i, one in enumerate(proven.entries) if one.groups["mailer"].withheld is None)
+    hidden = proven.entries[last].groups["mailer"].segments
+    value = _json(members, "ledger.json.z")
+    value["entries"][last]["shown"][1][2] = [segment_digest(one.header, one.lines).hex() for one in hidden]
+    value["entries"][last]["heartbeats"] = None
+    _put(members, "ledger.json.z", value)
+    _put_lines(members, "segments.jsonl.z", _lines(members, "segments.jsonl.z")[: -len(hidden)])
+    heads = _json(members, "series.json.z")
+    for number, head in enumerate(heads):
+        name = f"rows/{number:05d}.z"
+        rows = unpack(Packed(head, members[name]))
+        many = sum(len(one.rows) for one in hidden if one.segment.target == head["target"])
+        packed = pack(rows.part(0, len(rows) - many), head["step"])
+        heads[number] = {**packed.head, "location": head["location"], "target": head["target"]}
+        members[name] = packed.data
+    _put(members, "series.json.z", heads)
+
+
 def words(data: bytes) -> Iterator[tuple[str, bytes]]:
     """The configuration, the keys and what the bundle says of itself."""
 
@@ -278,4 +338,5 @@ def structured(data: bytes, step: int = 1) -> Iterator[tuple[str, bytes]]:
     yield from rows(data, step)
     yield from events(data)
     yield from chain(data)
+    yield from withheld(data)
     yield from words(data)

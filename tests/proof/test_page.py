@@ -45,13 +45,14 @@ def shown(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def real() -> bytes:
-    """A bundle of three days with an exclusion, evaluated by the real arithmetic."""
+    """A bundle of three days by the real arithmetic, with exclusions, one stated on one of the two days after."""
     start = World().start
     spans = [
         {"start": start - DAY_MS, "end": start + 7_200_000, "reason": "customer_error"},
         {"start": start + DAY_MS, "end": start + DAY_MS + 7_200_000, "reason": "customer_error", "services": ["api"]},
     ]
-    return World(exclusions=spans, failing=0.2).real_bundle()
+    spans.append({**spans[0], "start": start + 3 * DAY_MS, "end": start + 3 * DAY_MS + 1000})
+    return World(later=2, exclusions=spans, failing=0.2).real_bundle()
 
 
 def test_the_page_finds_what_python_finds(shown: Any, real: bytes) -> None:

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.proof import merkle
 from monitor.proof.columns import ColumnError, Packed, cut, joined, pack, unpack
+from monitor.proof.digits import put_back, take_out
 from monitor.proof.segment import Kind, Row, Rows, Segment, transcript_leaf
 from monitor.proof.verify import Known, verify
 from monitor.proving.recount import recount
@@ -35,6 +38,21 @@ def test_a_month_with_ninety_outages_takes_64_kib() -> None:
     )
     assert outages >= 90
     assert len(bundle) <= MONTH
+
+
+# --- digits ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(["é", '"', "a" * 15, "0" * 16, "b" * 40, "c" * 64, "d" * 80, "1790812800012"])))
+def test_digits_come_back(parts: list[str]) -> None:
+    """Whatever of a text is taken out comes back; less or more than that is refused."""
+    texts = {"one": "".join(parts).encode(), "two": "".join(reversed(parts)).encode()}
+    short, taken = take_out(texts)
+    assert put_back(short, taken) == texts
+    for other in (taken[:-1], taken + b"0"):
+        if other != taken:
+            with pytest.raises(ValueError, match="bytes of digits"):
+                put_back(short, other)
 
 
 # --- columns --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.proof import merkle
 from monitor.proof.bundle import BundleInput, SealedEntry, SealedHeartbeat, Shown, build_bundle, read_container
+from monitor.proof.canonical import parse_canonical
 from monitor.proof.keyring import Keyring
 from monitor.proof.ledger import (
     COMMON,
@@ -55,6 +56,8 @@ class World:
 
     first_day: str = "2026-10-01"
     days: int = 3
+    later: int = 0
+    """So many days after them are sealed too; their observations are withheld."""
     interval_ms: int = 3_600_000
     targets: Sequence[str] = ("api",)
     locations: Sequence[str] = ("fra",)
@@ -85,7 +88,7 @@ class World:
         self.before, self.before_note = self.state.log, self.entries[-1].note if self.entries else None
         self.entries = []
         self.earlier = tuple(self.stated.get("mailer", ()))
-        for number in range(self.days):
+        for number in range(self.days + self.later):
             self.seal(day_name(self.start + number * DAY_MS))
 
     def config(self) -> bytes:
@@ -225,7 +228,8 @@ class World:
         )  # fmt: skip
         values |= changes
         if not values["evaluation"]:
-            rows = [s.rows for e in values["entries"] for g in e.shown.values() for s in g.segments]
+            seen = [e for e in values["entries"] if parse_canonical(e.entry)["day"] <= values["days"][1]]
+            rows = [s.rows for e in seen for g in e.shown.values() for s in g.segments]
             values["evaluation"] = {"contract": "mailer", "period": values["period"], **totals(rows)}
         return BundleInput(**values)
 

@@ -12,6 +12,8 @@ import pytest
 
 from monitor.judgement.events import make
 from monitor.keys import Keys, load_keys, rotate_key
+from monitor.proof.bundle import read_container
+from monitor.proof.proven import read_proven
 from monitor.proof.verdict import Verdict
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import CannotProve, Made, Prover, Wanted
@@ -173,6 +175,19 @@ async def test_a_correction_makes_a_revision_that_names_what_changed(bench: Benc
     verdict = bench.check(second.pdf)
     assert verdict.status == "VALID BUT"
     assert verdict.facts["amends"]["sha256"] == "ab" * 32
+
+
+async def test_later_days_are_withheld(bench: Bench) -> None:
+    """The chain goes on to the newest seal; what was observed after the period is not shown, and changes nothing."""
+    made = await bench.prove()
+    assert isinstance(made, Made)
+    proven = read_proven(read_container(made.bundle))
+    assert proven.about["days"] == ["2026-09-30", "2026-10-31"]
+    assert proven.entries[-1].day == "2026-11-02"
+    shown = [one.day for one in proven.entries for g in one.groups.values() if g.segments]
+    assert max(shown) == "2026-10-31"
+    assert all(row.at < END + 300_000 for _, _, row in proven.rows())
+    assert proven.about["made"] == "2026-11-03T00:11:40.000Z"
 
 
 async def test_what_comes_late_is_a_supplement(bench: Bench) -> None:
