@@ -20,7 +20,6 @@ from probes._classify import failed
 from probes._fields import LocalFile, Port, Settings
 from probes._pem import CertificateFile, key_of, no_passphrase
 from probes._received import Bounce, bounce
-from probes._trace import Trace
 
 _MOST_BYTES = 1 << 20
 _MOST_CONNECTIONS = 100
@@ -112,7 +111,7 @@ class _Smtp(SMTP):
 
 @contextlib.asynccontextmanager
 async def receiving(
-    trace: Trace, settings: Listen, recipient: str, token: str
+    settings: Listen, recipient: str, token: str
 ) -> AsyncIterator[asyncio.Future[tuple[bytes, Bounce | None]]]:
     """A future for the message with this token: its head, and what it says if it is a bounce. Raises Failed."""
     loop = asyncio.get_running_loop()

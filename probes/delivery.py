@@ -84,7 +84,7 @@ async def probe(target: Target, trace: Trace) -> None:
             if arrived is None:
                 raise await _missing(target, trace, sent_ms, why)
         if arrived.bounced is not None:
-            raise _bounced(trace, arrived.bounced)
+            raise _bounced(arrived.bounced)
         trace.fact("transit_ms", round(trace.elapsed_ms() - sent_ms))
         _keep_way(trace, arrived.head, sent_ms)
 
@@ -105,7 +105,7 @@ async def _arrivals(target: Target, trace: Trace, token: str) -> AsyncIterator[t
             trace.note(f"mailbox {target.imap.mailbox} of {target.imap.username} is open")
             yield lambda seconds: watch.wait(token, seconds), watch
     elif target.receive is not None:
-        async with receiving(trace, target.receive, target.recipient, token) as future:
+        async with receiving(target.receive, target.recipient, token) as future:
 
             async def wait(seconds: float) -> Arrived | None:
                 done, _ = await asyncio.wait((future,), timeout=seconds)
@@ -189,7 +189,7 @@ async def _missing(target: Target, trace: Trace, sent_ms: float, watch: Watch | 
     return failed("delivery", "arrival", "not_arrived", said)
 
 
-def _bounced(trace: Trace, told: received.Bounce) -> Failed:
+def _bounced(told: received.Bounce) -> Failed:
     """A bounce: undelivered where the way failed (X.3.x, X.4.x), a refusal of us or of the address otherwise."""
     way = told.status[2:].startswith(("3.", "4.")) or told.status.startswith("4")
     said = f"came back as undeliverable with {told.status}: {told.diagnostic[:200]}"

@@ -209,7 +209,7 @@ def remarks(one: Statement, effect: Mapping[str, str]) -> list[str]:
     return found
 
 
-def tell_entered(here: Here, event: Event, as_json: bool, said: str) -> None:
+def tell_entered(event: Event, as_json: bool, said: str) -> None:
     """Say what was entered."""
     if as_json:
         echo_json({"id": event.id, "kind": event.kind, "at": iso(event.at), "entered_at": iso(event.entered_at),
@@ -274,7 +274,7 @@ def add_common(group: click.Group, form: Form) -> None:
             except BadEvent as error:
                 raise BadCall(sentence(str(error))) from error
             entered = here.store.writer.enter(new)
-            tell_entered(here, entered, as_json, f"corrects {old.event.id}: {said_of(data)}")
+            tell_entered(entered, as_json, f"corrects {old.event.id}: {said_of(data)}")
 
     @group.command(help=f"Withdraw {form.one}: EVENT says nothing any more, and stays visible.")
     @click.argument("event", metavar="EVENT")
@@ -289,7 +289,7 @@ def add_common(group: click.Group, form: Form) -> None:
             if old.withdrawn:
                 raise BadCall(f"{old.event.id} was withdrawn before.")
             entered = here.store.writer.enter(correction(old.event, source="cli", why=why))
-            tell_entered(here, entered, as_json, f"withdraws {old.event.id}: {said_of(old.event.data)}")
+            tell_entered(entered, as_json, f"withdraws {old.event.id}: {said_of(old.event.data)}")
 
     columns = ", ".join(one.key for one in form.fields)
 
@@ -339,7 +339,7 @@ def enter_one(form: Form, contract: str, values: Mapping[str, Any], config_path:
     with entering(config_path) as here:
         event = checked_event(here, form.kind, {"contract": contract, **given(form, values)})
         entered = here.store.writer.enter(event)
-        tell_entered(here, entered, as_json, said_of(entered.data))
+        tell_entered(entered, as_json, said_of(entered.data))
         if not as_json:
             _tell_effect(here, contract, entered.id)
 

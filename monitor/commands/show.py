@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.commands._options import config_option, echo_json, json_option
-from monitor.commands._store import Here, opened
+from monitor.commands._store import opened
 from monitor.errors import Refused
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def show(target: str, time: str, location: str | None, as_json: bool, config_pat
             return
         from rich.console import Console
 
-        _print(Console(highlight=False), here, row, [*before, row, *after], exact=abs(row.at - at) < 1000)
+        _print(Console(highlight=False), row, [*before, row, *after], exact=abs(row.at - at) < 1000)
 
 
 def find(reader: Reader, target: str, location: str, at: int) -> Row | None:
@@ -99,7 +99,7 @@ def to_json(row: Row, before: Sequence[Row], after: Sequence[Row]) -> dict[str, 
     }
 
 
-def _print(console: Console, here: Here, row: Row, around: Sequence[Row], *, exact: bool) -> None:
+def _print(console: Console, row: Row, around: Sequence[Row], *, exact: bool) -> None:
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

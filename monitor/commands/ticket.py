@@ -75,7 +75,7 @@ def open_(contract: str, id: str, config_path: Path | None, as_json: bool, **val
         if any(one.id == id for one in here.judge.stated(contract).events.tickets):
             raise BadCall(f"The ticket '{id}' of {contract} was opened before; “slaproof ticket correct” changes it.")
         entered = here.store.writer.enter(event)
-        tell_entered(here, entered, as_json, said_of(entered.data))
+        tell_entered(entered, as_json, said_of(entered.data))
         if not as_json:
             for one in _judged(here, contract, id):
                 click.echo(f"  {_line(one)}")
@@ -102,7 +102,7 @@ def reach(
             click.echo(f"note: '{id}' was {milestone} at {before} already; the earlier of both stands", err=True)
         data = {"contract": name, "id": id, "milestone": milestone, "at": at, "note": note}
         entered = here.store.writer.enter(checked_event(here, "ticket_reached", data))
-        tell_entered(here, entered, as_json, said_of(entered.data))
+        tell_entered(entered, as_json, said_of(entered.data))
         if not as_json:
             for one in _judged(here, name, id):
                 click.echo(f"  {_line(one)}")
@@ -134,7 +134,7 @@ def wait(
         since = since or iso(here.clock.now_ms())
         data = {"contract": name, "id": id, "start": since, "end": until, "note": note}
         entered = here.store.writer.enter(checked_event(here, "ticket_waiting", data))
-        tell_entered(here, entered, as_json, said_of(entered.data))
+        tell_entered(entered, as_json, said_of(entered.data))
 
 
 @ticket.command("list")

@@ -78,7 +78,7 @@ def starter(providers: Sequence[str], *, location: str = "main") -> str:
             parts.append(
                 "  # The contract promises no availability: nothing to probe for it. Tickets are judged by it.\n"
             )
-        parts += [_target(name, contract, service) for service in contract.services]
+        parts += [_target(name, service) for service in contract.services]
     if not any(contract.services for contract in contracts.values()):
         parts.append(_ALONE)
     return "".join(parts)
@@ -102,7 +102,7 @@ def _contract(name: str, contract: Contract) -> str:
     return f"  {name}: {{{', '.join([f'preset: {name}', *extras])}}}{fill}\n"
 
 
-def _target(provider: str, contract: Contract, service: Service) -> str:
+def _target(provider: str, service: Service) -> str:
     promise = f"promised {service.target_text}" if service.target_text else "no promise in the contract"
     template = _BY_SERVICE.get(service.name)
     head = (

@@ -134,7 +134,7 @@ def _file(name: object) -> dict[str, str]:
     return {"file": str(name)}
 
 
-def _tls(keys: _Keys, made: Translated) -> dict[str, Any]:
+def _tls(keys: _Keys) -> dict[str, Any]:
     block = keys.block("tls_config")
     settings: dict[str, Any] = {}
     for theirs, ours in (
@@ -173,7 +173,7 @@ def _http(keys: _Keys, made: Translated, target: str) -> None:
         settings["body"] = str(body)
     elif name := keys.get("body_file"):
         settings["body"] = _file(name)
-    if tls := _tls(keys, made):
+    if tls := _tls(keys):
         settings["tls"] = tls
     _proxy(keys, made)
     if limit := keys.get("body_size_limit"):
@@ -277,7 +277,7 @@ def _header_regex(spec: Mapping[str, Any]) -> str:
 
 def _tcp(keys: _Keys, made: Translated, target: str) -> None:
     made.settings |= _host_port(target, None)
-    tls = _tls(keys, made)
+    tls = _tls(keys)
     if keys.get("tls"):
         made.settings["tls"] = tls or True
     turns: list[dict[str, Any]] = []
@@ -343,7 +343,7 @@ def _grpc(keys: _Keys, made: Translated, target: str) -> None:
     settings |= _host_port(target, None)
     if service := keys.get("service"):
         settings["service"] = str(service)
-    tls = _tls(keys, made)
+    tls = _tls(keys)
     if keys.get("tls"):
         settings["tls"] = tls or True
     metadata = {}

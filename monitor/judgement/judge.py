@@ -245,7 +245,7 @@ class Judge:
         count = self._count
         self._drain()
         with self._lock:
-            contracts = tuple(self._contract(name, now) for name in self._terms)
+            contracts = tuple(self._contract(name) for name in self._terms)
             for series in list(self._late) if self._live else self._reader.series():
                 if (target := self._targets.get(series[0])) is not None:
                     self._last[series] = self._last_seen(target, *series)
@@ -414,7 +414,7 @@ class Judge:
 
     # -- standing ----------------------------------------------------------------------------------------------------
 
-    def _contract(self, name: str, now: int) -> ContractStanding:
+    def _contract(self, name: str) -> ContractStanding:
         evaluation = self._evaluate(name, "current")
         previous = self._try(name, "previous")
         both = [one for one in (previous, evaluation) if one is not None]

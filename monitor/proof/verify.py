@@ -113,7 +113,7 @@ class _Verification:
             ("heartbeats", checker.heartbeats),
             ("received", lambda: checker.received(self.known.checkpoints)),
             ("balance", checker.balance),
-            ("contract", lambda: self.check_contract(proven, checker)),
+            ("contract", lambda: self.check_contract(checker)),
             ("evaluation", lambda: self.check_evaluation(proven)),
             ("days", checker.days),
             ("statement", lambda: self.check_pages(proven, whole)),
@@ -163,7 +163,7 @@ class _Verification:
         checks.trust(ring, key, self.known.keys, proven, self.say)
         return ring
 
-    def check_contract(self, proven: Proven, checker: checks.Checker) -> None:
+    def check_contract(self, checker: checks.Checker) -> None:
         config = checker.config()
         if config is None:
             return

@@ -74,7 +74,7 @@ def facts_of(proven: Proven, judged: Evaluation, dress: Dress) -> StatementFacts
         balances=tuple(_balances(segments, start, to)),
         responses=tuple(_responses(rows, start, to)),
         clock=_clock(events, start, to),
-        corrections=tuple(_corrections(events, proven.contract)),
+        corrections=tuple(_corrections(events)),
         seal=Seal(
             key=str(read_json(proven.container.members, "keys.json")["keys"][-1]),
             checkpoint=_checkpoint(proven),
@@ -222,7 +222,7 @@ def _clock(events: Sequence[JSON], start: int, to: int) -> ClockFacts:
     )
 
 
-def _corrections(events: Sequence[JSON], contract: str) -> Iterator[str]:
+def _corrections(events: Sequence[JSON]) -> Iterator[str]:
     by_id = {event["id"]: event for event in events}
     for event in events:
         if event["event"] != "correction":

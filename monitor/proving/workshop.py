@@ -56,11 +56,9 @@ class Workshop:
             made = new_key(path, self.settings.name or f"slaproof/{self.location}")
             log.warning("made the signing key %s; keep a copy where only you can reach it", path)
             return made
-        return load_keys(path, public=self.public_history(path))
-
-    def public_history(self, path: Path) -> Path | None:
-        """Where the public history stands: beside the database where the key is a credential, else beside the key."""
-        return self.storage.with_suffix(".key.pub") if self.settings.key_credential is not None else None
+        # The folder of a credential cannot be written: then the public history stands beside the database.
+        credential = self.settings.key_credential is not None
+        return load_keys(path, public=self.storage.with_suffix(".key.pub") if credential else None)
 
     def identity(self, keys: Keys) -> PageIdentity:
         """Who signs the pages: the certificate that is configured, else one that follows from the key."""
