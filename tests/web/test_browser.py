@@ -314,10 +314,27 @@ def test_nothing_is_asked_of_anybody_else(site: tuple[str, Source], browser: Bro
 
 
 def test_paper_has_no_buttons(site: tuple[str, Source], browser: Browser) -> None:
-    """Printed, navigation is left away and nothing is scrolled off."""
+    """Printed, navigation is left away and nothing is scrolled off; who reads in the dark prints black on white."""
     address, source = site
-    page, _ = opened(browser, address + pages(source)["outage"])
+    page, _ = opened(browser, address + pages(source)["outage"], scheme="dark")
     page.emulate_media(media="print")
+    looks = "getComputedStyle(document.body).color + getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(looks) == "rgb(0, 0, 0)rgb(255, 255, 255)"
     assert not page.locator(".tools").is_visible()
     assert page.locator("#evidence").evaluate("(e) => e.scrollHeight <= e.clientHeight + 1")
+    page.context.close()
+
+
+def test_a_wall_screen_is_filled(site: tuple[str, Source], browser: Browser) -> None:
+    """Large letters, contracts side by side to both edges, and every contract above the fold."""
+    page, _ = opened(browser, site[0] + "/", width=3840)
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    boxes = [one.bounding_box() for one in page.locator(".contract").all()]
+    edges = [(box["x"], box["x"] + box["width"], box["y"] + box["height"]) for box in boxes if box is not None]
+    assert len(edges) == len(boxes) > 3
+    assert min(left for left, _, _ in edges) < 150 and max(right for _, right, _ in edges) > 3690
+    assert len({left for left, _, _ in edges}) == 2
+    assert max(bottom for _, _, bottom in edges) < 2160
+    size = page.evaluate("parseFloat(getComputedStyle(document.querySelector('.svc b')).fontSize)")
+    assert size > 24
     page.context.close()
