@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import TABLE, available, cli
+from monitor.commands._options import folded
 from monitor.version import _SOURCE
 
 ROOT = Path(__file__).parent.parent
@@ -85,3 +86,16 @@ def test_version_is_the_one_of_the_package() -> None:
 def test_the_table_has_a_summary_for_each() -> None:
     """A summary is a sentence."""
     assert all(entry.summary.endswith(".") for entry in TABLE.values())
+
+
+def test_a_terminal_folds_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows is indented, a path stays whole; a pipe has each line as it is."""
+    line = "  - the whole of it stands in /a/path/that/is/longer/than/the/terminal/is/wide, and more"
+    assert folded(line, hang=4) == line
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    assert folded(line, hang=4).splitlines() == [
+        "  - the whole of it stands in",
+        "    /a/path/that/is/longer/than/the/terminal/is/wide,",
+        "    and more",
+    ]

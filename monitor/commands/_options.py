@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -76,6 +79,18 @@ def problems_json(found: Problems) -> dict[str, object]:
     """What is wrong in a file, as an answer of “check”."""
     told = [{"file": p.file, "line": p.line, "column": p.column, "message": p.message} for p in found.problems]
     return {"ok": False, "problems": told}
+
+
+def folded(line: str, *, hang: int) -> str:
+    """A line as it is printed: a terminal that is narrower has it folded between words, what follows indented.
+
+    What goes into a file or a pipe stays on one line, and so does a word that is longer than the terminal: a path or
+    a key that was broken could not be copied.
+    """
+    if not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False)
 
 
 def echo_json(value: object) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-from monitor.commands._options import config_option, echo_json, find_config, json_option, problems_json
+from monitor.commands._options import config_option, echo_json, find_config, folded, json_option, problems_json
+
+_LABELLED = 14
+"""Where the text stands in a line that begins with a label."""
 
 
 @click.command()
@@ -46,4 +49,5 @@ def check(file: Path | None, config_path: Path | None, as_json: bool, without_se
         echo_json({"ok": True, "listen": list(config.listen), "storage": config.storage, **config_data(config)})
         return
     for line in describe(config):
-        click.echo(line)
+        hang = _LABELLED if line[:1].isupper() else len(line) - len(line.lstrip()) + 4
+        click.echo(folded(line, hang=hang))

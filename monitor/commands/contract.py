@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -86,13 +88,14 @@ def show(name: str, config_path: Path | None, as_json: bool) -> None:
 
     CONTRACT is the name of a preset, a file, or the name of a contract in the configuration.
     """
-    from monitor.terminal.contract_text import describe, to_json
+    from monitor.terminal.contract_text import WIDTH, describe, to_json
 
     contract, terms = _contract(name, config_path)
     if as_json:
         echo_json(to_json(contract, terms))
         return
-    click.echo(describe(contract, terms))
+    width = min(WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
+    click.echo(describe(contract, terms, width=width))
 
 
 @contract.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from monitor.clock import SystemClock
-from monitor.commands._options import config_option, echo_json, json_option, load_config
+from monitor.commands._options import config_option, echo_json, folded, json_option, load_config
 from monitor.errors import Refused
 
 
@@ -103,7 +103,5 @@ def proofs(config_path: Path | None, as_json: bool) -> None:
         click.echo("No statement was made yet. “slaproof prove PERIOD --contract C” makes one.")
     for one in found:
         gone = "" if Path(one.path).is_file() else "  (the file is gone)"
-        click.echo(
-            f"{one.period}  {one.contract:<16} {one.language}  revision {one.revision}  {short(one.made_at)} UTC  "
-            f"{one.path}{gone}"
-        )
+        line = f"{one.period}  {one.contract:<16} {one.language}  revision {one.revision}  {short(one.made_at)} UTC"
+        click.echo(folded(f"{line}  {one.path}{gone}", hang=9))

@@ -133,12 +133,14 @@ def _print(console: Console, row: Row, around: Sequence[Row], *, exact: bool) ->
         console.print()
         console.print(Text("No evidence was kept of it.", style="dim"))
     table = Table.grid(padding=(0, 2))
+    for whole in (*5 * (True,), False):  # where it is narrow, what was seen is cut and no time that one would type
+        table.add_column(no_wrap=whole)
     for one in around:
         mine = one.at == row.at
         mark = "green" if one.outcome == "ok" else "red" if OUTCOMES.get(one.outcome) == "provider" else "yellow"
         table.add_row(
             Text("▸" if mine else " "),
-            Text(iso(one.at), style="bold" if mine else ""),
+            Text(iso(one.at), style="bold" if mine else "", no_wrap=True),
             Text(one.outcome, style=mark),
             f"{one.duration_ms:,} ms",
             Text("" if one.scheduled else "extra", style="dim"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands._options import echo_json, json_option
+from monitor.commands._options import echo_json, folded, json_option
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -91,7 +91,8 @@ def _print(file: Path, verdict: Verdict) -> None:
     for step in verdict.steps:
         mark, colour = _MARKS[step.state]
         place = f" [{step.place}]" if step.place else ""
-        click.echo(f"  {click.style(mark, fg=colour)} {step.text}{place}")
+        text = folded(f"  {mark} {step.text}{place}", hang=4)
+        click.echo(text.replace(mark, click.style(mark, fg=colour), 1))
     missing = [step for step in verdict.steps if step.state == "but"]
     tail = {"INVALID": f": {', '.join(dict.fromkeys(verdict.places()))}",
             "VALID BUT": f" {len(missing)} thing{'s' if len(missing) > 1 else ''} missing, marked above"}  # fmt: skip

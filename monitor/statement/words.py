@@ -73,7 +73,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "availability": "Availability",
         "worst": "At worst",
         "coverage": "Seen",
-        "counted": "Counted down",
+        "counted": "Counted downtime",
         "verdict": "Verdict",
         "cut_note": "Percentages are cut, never rounded up. “At worst” takes everything that was not seen as down; "
         "“seen” is the share of the time in which the monitor knew the state.",
@@ -199,8 +199,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clock_unsynced": "Readings without synchronisation",
         "corrections_heading": "Corrections",
         "revision_heading": "Revision {n}",
-        "revision_text": "This revision replaces none of what was known before: revision {before} stays valid as what was "
-        "known when it was signed.",
+        "revision_text": "Revision {before} stays valid: it says what was known when it was signed. This revision says what "
+        "has become known since.",
         "signed_heading": "Who signed",
         "signed_by": "Signed by",
         "signed_key": "Key",
@@ -264,13 +264,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "breached": "nicht eingehalten",
         "unproven": "nicht bewiesen",
         "no_target": "keine Zusage",
-        "say_breached": "{service}: verfügbar zu {availability} {whole}. Der Vertrag sagt {target} zu: "
+        "say_breached": "{service}: zu {availability} {whole} verfügbar. Der Vertrag sagt {target} zu: "
         "Die Zusage wurde nicht eingehalten.",
-        "say_met": "{service}: verfügbar zu {availability} {whole}. Der Vertrag sagt {target} zu: "
+        "say_met": "{service}: zu {availability} {whole} verfügbar. Der Vertrag sagt {target} zu: "
         "Die Zusage wurde eingehalten, selbst wenn alles nicht Gesehene ausgefallen wäre.",
-        "say_unproven": "{service}: verfügbar zu {availability} {whole}, soweit gesehen. Der Vertrag sagt {target} zu; "
+        "say_unproven": "{service}: zu {availability} {whole} verfügbar, soweit gesehen. Der Vertrag sagt {target} zu; "
         "zu viel blieb ungesehen, um zu beweisen, dass die Zusage eingehalten wurde: schlimmstenfalls waren es {worst}.",
-        "say_no_target": "{service}: verfügbar zu {availability} {whole}. Der Vertrag nennt keinen Wert.",
+        "say_no_target": "{service}: zu {availability} {whole} verfügbar. Der Vertrag nennt keinen Wert.",
         "say_nothing": "{service}: es gibt nichts, woran gemessen werden könnte; ein Wert lässt sich nicht angeben.",
         "say_unseen": "{service}: es wurde nichts beobachtet; ein Wert lässt sich nicht angeben.",
         "whole_time": "der Zeit",
@@ -286,10 +286,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "Ausfall; „gesehen“ ist der Anteil der Zeit, in dem der Zustand bekannt war.",
         "checks": "{n} Prüfungen",
         "credit_heading": "Gutschrift",
-        "credit_due": "Eine Gutschrift von {percent} der Gebühr steht zu{amount}. Sie ist vor dem {deadline} geltend zu machen.",
-        "credit_due_open": "Eine Gutschrift von {percent} der Gebühr steht zu{amount}. Der Vertrag nennt keine Frist.",
+        "credit_due": "Dem Kunden steht eine Gutschrift von {percent} der Gebühr zu{amount}. Sie ist vor dem {deadline} geltend zu machen.",
+        "credit_due_open": "Dem Kunden steht eine Gutschrift von {percent} der Gebühr zu{amount}. Der Vertrag nennt keine Frist.",
         "credit_amount": ": {amount}",
-        "credit_none": "Es steht keine Gutschrift zu.",
+        "credit_none": "Dem Kunden steht keine Gutschrift zu.",
         "credit_absent": "Der Vertrag sagt keine Gutschrift zu.",
         "credit_counted": "Gezählter Ausfall aller Dienste zusammen",
         "credit_exact": "vor dem Runden {exact}",
@@ -308,12 +308,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credit_fee": "Gebühr",
         "credit_before_cap_amount": "Betrag vor der Obergrenze",
         "credit_result": "Betrag",
-        "credit_deadline": "Geltend zu machen vor dem",
+        "credit_deadline": "Geltend zu machen vor",
         "no_fee": "Die Konfiguration nennt keine Gebühr, daher steht hier kein Betrag.",
         "verify_heading": "So wird dieser Nachweis geprüft",
         "verify_text": "Diese Datei trägt ihre Beweise in sich: jede Beobachtung hinter diesen Seiten, Tag für Tag "
-        "versiegelt und signiert. Sichern Sie sie und führen Sie „slaproof verify {file}“ aus, oder ziehen Sie sie auf "
-        "die Prüfseite (verify.html): beides braucht weder Netz noch Vertrauen in den Aussteller. "
+        "versiegelt und signiert. Speichern Sie sie und führen Sie „slaproof verify {file}“ aus, oder ziehen Sie sie "
+        "auf die Prüfseite (verify.html): beides braucht weder Netz noch Vertrauen in den Aussteller. "
         "docs/proof-format.md beschreibt die Beweise für alle, die selbst ein Prüfprogramm schreiben.",
         "key": "Signaturschlüssel",
         "checkpoint": "Letzter Prüfpunkt",
@@ -407,8 +407,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clock_unsynced": "Ablesungen ohne Synchronisation",
         "corrections_heading": "Berichtigungen",
         "revision_heading": "Fassung {n}",
-        "revision_text": "Diese Fassung ersetzt nichts von dem, was vorher bekannt war: Fassung {before} bleibt gültig als das, "
-        "was bei ihrer Signatur bekannt war.",
+        "revision_text": "Fassung {before} bleibt gültig: Sie gibt wieder, was bei ihrer Signatur bekannt war. Diese Fassung "
+        "gibt wieder, was seither bekannt geworden ist.",
         "signed_heading": "Wer signiert hat",
         "signed_by": "Signiert von",
         "signed_key": "Schlüssel",

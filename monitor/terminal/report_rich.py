@@ -42,6 +42,7 @@ def _contract(part: ContractReport, width: int) -> RenderableType:
     evaluation = part.evaluation
     period = evaluation.period
     parts: list[RenderableType] = [_services(part, width)]
+    wide = width >= WIDE
     if any(part.outages.values()):
         parts += ["", _outages(part)]
     left_out = [(one.service, excuse) for one in evaluation.services for excuse in one.excuses]
@@ -52,12 +53,15 @@ def _contract(part: ContractReport, width: int) -> RenderableType:
         parts += [Text(line) for line in credit_steps(evaluation.terms, evaluation.credit)]
     parts += ["", *_monitor(part)]
     state = "" if period.complete else f"   running, judged until {when(period.to)}"
+    span = f"{when(period.start)} to {when(period.end)} UTC{state}"
+    if not wide:  # a frame cuts what is longer than itself
+        parts[:0] = [Text(span, style="dim"), ""]
     return Panel(
         Group(*parts),
         title=Text(f" {evaluation.terms.contract.title or part.name} · {period.name} ", style="bold"),
-        subtitle=Text(f" {when(period.start)} to {when(period.end)} UTC{state} ", style="dim"),
+        subtitle=Text(f" {span} ", style="dim") if wide else None,
         box=box.ROUNDED,
-        padding=(1, 2),
+        padding=(1, 2) if wide else (1, 1),
     )
 
 
@@ -75,7 +79,7 @@ def _table(title: str | None, *columns: str) -> Table:
 
 
 _RIGHT = {"Target", "Availability", "Worst case", "Coverage", "Counted", "Budget left", "Lasted", "Downtime", "Missed"}
-_WHOLE = {"Service", "Verdict", "Claim by"}
+_WHOLE = {"Verdict", "Claim by"}
 
 
 def _span(start: int, end: int) -> str:
@@ -130,7 +134,7 @@ def _outages(part: ContractReport) -> Table:
                 service,
                 _below(_span(one.outage.start, one.outage.end), seen),
                 say_duration(counted) if counted == lasted else _below(say_duration(counted), _of(lasted)),
-                "" if one.outage.claim_by is None else when(one.outage.claim_by)[:10],
+                "" if one.outage.claim_by is None else when(one.outage.claim_by)[:16],
             )
     return table
 

@@ -126,7 +126,7 @@ def _summary(services: Sequence[ServiceResult]) -> list[str]:
         (
             one.service,
             one.target_text or "-",
-            percent(one.availability),
+            percent(one.availability) if watched(one) else "-",
             percent(one.worst_case),
             percent(one.coverage),
             VERDICTS[one.verdict],

@@ -67,7 +67,8 @@ def _head(standing: Standing, watch: Watch, width: int) -> Text:
         up = sum(service.state == "up" for service in services)
         said = f" {up} of {len(services)} services up, the others unknown "
         text = Text.assemble((said, "bold black on yellow"))
-    text.append(f"  {watch.location}, {when(standing.at)[:19]} UTC  ")
+    text.append("  " if width >= 100 else "\n ")
+    text.append(f"{watch.location}, {when(standing.at)[:19]} UTC  ")
     if watch.newest is None:
         text.append("nothing observed yet", style="yellow")
     else:

@@ -176,6 +176,8 @@ def test_a_running_period_balances_to_now(folder: Path, later: int) -> None:
         assert "Mailpost service level agreement · 2026-10" in shown
         assert "2026-10-05 10:" in shown
         assert "server_error" in shown
+        assert "BREACHED" in shown
+        assert "running, judged until 2026-10-11 00:0" in " ".join(shown.replace("│", " ").split())
         assert "5 % of 90 EUR = 4.50 EUR" in shown
         assert "…" not in shown
         figures = report.contracts[0].evaluation.services[0]
