@@ -32,10 +32,14 @@ def read(feed: Feed, maintenances: bytes, incidents: bytes) -> Content:
     """What both pages say. Raises BadPage."""
     listed = _entries(maintenances, "scheduled_maintenances")
     windows = [window for entry in listed if (window := _window(feed, entry)) is not None]
+    # A window is not taken for cancelled because its times are written otherwise than they were.
+    unread = frozenset(uid for entry in listed if (uid := _text(entry, "id")) and _span(entry) is None)
+    if listed and all(_span(entry) is None for entry in listed):
+        raise BadPage("none of the page's maintenances says from when to when (scheduled_for, scheduled_until)")
     starts = [_instant(entry, "scheduled_for") for entry in listed]
     complete_from = 0 if len(listed) < LISTED else min((at for at in starts if at is not None), default=None)
     found = [one for entry in _entries(incidents, "incidents") if (one := _incident(feed, entry)) is not None]
-    return Content(windows=tuple(windows), incidents=tuple(found), complete_from=complete_from)
+    return Content(windows=tuple(windows), incidents=tuple(found), complete_from=complete_from, unread=unread)
 
 
 def _entries(body: bytes, key: str) -> list[Mapping[str, Any]]:
@@ -51,10 +55,10 @@ def _entries(body: bytes, key: str) -> list[Mapping[str, Any]]:
 
 def _window(feed: Feed, entry: Mapping[str, Any]) -> Window | None:
     uid, title = _text(entry, "id"), _text(entry, "name")
-    start, end = _instant(entry, "scheduled_for"), _instant(entry, "scheduled_until")
-    services = _services(feed, entry)
-    if not uid or start is None or end is None or end <= start or services is None or not wanted(feed, title):
+    span, services = _span(entry), _services(feed, entry)
+    if not uid or span is None or services is None or not wanted(feed, title):
         return None
+    start, end = span
     over = _instant(entry, "resolved_at")
     if over is None and entry.get("status") in _OVER:
         over = _instant(entry, "updated_at")
@@ -72,6 +76,12 @@ def _window(feed: Feed, entry: Mapping[str, Any]) -> Window | None:
         cancelled=cancelled,
         url=_text(entry, "shortlink") or None,
     )
+
+
+def _span(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """From when to when; None where that cannot be read."""
+    start, end = _instant(entry, "scheduled_for"), _instant(entry, "scheduled_until")
+    return None if start is None or end is None or end <= start else (start, end)
 
 
 def _incident(feed: Feed, entry: Mapping[str, Any]) -> Incident | None:

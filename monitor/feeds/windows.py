@@ -68,6 +68,8 @@ class Content:
     incidents: tuple[Incident, ...] = ()
     complete_from: int | None = None
     """A window that starts from then on and is not among these is not on the page; None: it may be all the same."""
+    unread: frozenset[str] = frozenset()
+    """Windows that are on the page, though what it says of them cannot be read."""
 
 
 def kind_of(feed: Feed, title: str) -> str:
@@ -99,7 +101,7 @@ def window_events(feed: Feed, content: Content, known: Iterable[Statement], now:
         event = _new(feed, window, now) if before is None else _changed(feed, window, before)
         if event is not None:
             events.append(event)
-    there = {window.uid for window in content.windows}
+    there = {window.uid for window in content.windows} | content.unread
     for uid, statement in ours.items():
         last = _last(statement, source)
         if uid in there or last.data is None or content.complete_from is None:

@@ -214,6 +214,23 @@ async def test_a_persons_correction_stands_until_the_page_changes(running, statu
     assert running.judge.stated("clicksend").events.maintenance[0].end == T0 + DAY + 2 * HOUR
 
 
+async def test_a_window_whose_times_cannot_be_read_any_more_is_not_taken_for_cancelled(running, status):
+    """It stands on the page, so it stays as it was read last; where no entry can be read, the page is another kind."""
+    page, _ = status
+    page.maintenances = [maintenance(uid, T0 + DAY, T0 + DAY + HOUR, T0 - DAY) for uid in "mn"]
+    async with new_session() as session:
+        follower = Follower(running.context, running.feed, session)
+        await follower.once()
+        page.maintenances[0]["scheduled_for"] = "tomorrow"
+        await follower.once()
+        assert running.events("correction") == []
+        page.maintenances[1]["scheduled_until"] = None
+        await follower.once()
+        assert running.events("correction") == []
+        assert "none of the page's maintenances says from when to when" in follower.trouble
+    assert len(running.judge.stated("clicksend").events.maintenance) == 2
+
+
 async def test_incidents_are_kept_as_evidence(running, status):
     """Each state of an incident is an event, and none is entered twice."""
     page, _ = status
