@@ -41,7 +41,7 @@ def claims(every: bool, config_path: Path | None, as_json: bool) -> None:
         echo_json([one.answer() for one in found])
         return
     if not found:
-        click.echo("No credit is due.")
+        click.echo("No credit is due." if every else "No credit can be claimed now; --all shows those past their time.")
         return
     rows = [_row(one) for one in found]
     head = ("contract", "period", "credit", "amount", "claim before (UTC)", "left", "")

@@ -174,14 +174,14 @@ def _counting(contract: Contract) -> list[str]:
         " without what is left out.",
     }[terms.unit]
     sentences = [failing, unit]
-    if terms.unit != "check":
-        sentences.append(
-            {
-                "elapsed": "It is compared with the length of the whole period.",
-                "elapsed_minus_excluded": "It is compared with the length of the period less what is left out.",
-                "fixed": f"It is compared with {_fixed(contract)}, whatever the length of the period.",
-            }[terms.denominator]
-        )
+    if terms.unit != "check" or contract.credit is not None:
+        compared = "It is" if terms.unit != "check" else "For the credit, down time in milliseconds is"
+        length = {
+            "elapsed": "the length of the whole period",
+            "elapsed_minus_excluded": "the length of the period less what is left out",
+            "fixed": f"{_fixed(contract)}, whatever the length of the period",
+        }[terms.denominator]
+        sentences.append(f"{compared} compared with {length}.")
     # In these units the observations are counted as they are: what follows shapes the outages alone (§4).
     outages = "For the outages and the credit, " if terms.unit in ("second", "check") else ""
     subject = f"{outages}a" if outages else "A"
@@ -193,7 +193,8 @@ def _counting(contract: Contract) -> list[str]:
     quorum = {"majority": "more than half", "all": "all", "any": "any one"}.get(
         str(terms.quorum), f"at least {terms.quorum}"
     )
-    sentences.append(f"{subject} target is down when {quorum} of the locations that have a result see it down.")
+    see = "sees" if terms.quorum in ("any", 1) else "see"
+    sentences.append(f"{subject} target is down when {quorum} of the locations that have a result {see} it down.")
     if terms.counts_from == "report":
         sentences.append(
             "An outage counts only from the moment at which it was reported to the provider while it lasted; one never"
@@ -260,7 +261,7 @@ def _caps(credit: Credit) -> list[str]:
 
 def _claims(contract: Contract) -> list[str]:
     if contract.claim is None:
-        return []
+        return [] if contract.credit is None else ["No time is named by which a credit must be claimed."]
     if contract.claim.kind == "next_calendar_month":
         return ["A credit must be claimed by the end of the calendar month after the one in which the period ends."]
     assert contract.claim.after_ms is not None
@@ -315,6 +316,8 @@ def _rule(contract: Contract, rule: Rule) -> str:
     else:
         within = f"{_length(rule.within_text)} of the opening time{of}"
     sentence = f"{rule.severity}{plan}: a ticket{by} must be {_MILESTONES[rule.milestone]} within {within}."
+    if rule.within_workdays is not None:
+        sentence += " The day on which it starts is none of them; on the last it is due by the same time of day."
     if rule.accepts is not None and rule.accepts != rule.clock:
         sentence += f" One opened while “{rule.accepts}” is closed starts when that next opens."
     if rule.otherwise is not None:

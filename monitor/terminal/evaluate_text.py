@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.durations import say_duration
+from monitor.sla.contract import Contract
 from monitor.sla.evaluation import CreditResult, Evaluation, ServiceResult, TicketResult, percent_text, plain
 from monitor.sla.instants import write_instant
 from monitor.terminal.contract_text import percentage
@@ -26,7 +27,7 @@ def write_evaluation(evaluation: Evaluation) -> str:
         f"{evaluation.terms.name}, period {period.name}: {_when(period.start)} to {_when(period.end)} UTC{state}",
     ]
     for service in evaluation.services:
-        lines += ["", *_service(service)]
+        lines += ["", *_service(service, evaluation.terms.contract)]
     if evaluation.credit is not None:
         lines += ["", *_credit(evaluation.credit)]
     if evaluation.tickets:
@@ -54,7 +55,7 @@ def _amount(service: ServiceResult, value: int) -> str:
     return f"{value} checks" if service.unit == "check" else say_duration(value)
 
 
-def _service(service: ServiceResult) -> list[str]:
+def _service(service: ServiceResult, contract: Contract) -> list[str]:
     shown = "no data" if service.availability is None else percent_text(service.availability)
     worst = "" if service.worst_case is None else f", at worst {percent_text(service.worst_case)}"
     coverage = "nothing" if service.coverage is None else percent_text(service.coverage)
@@ -79,6 +80,8 @@ def _service(service: ServiceResult) -> list[str]:
             for outage in service.outages
         ]
         lines += table(rows)
+    if contract.availability.counts_from == "report" and any(one.reported is None for one in service.outages):
+        lines.append("  what was not reported to the provider while it lasted does not count")
     for excuse in service.excuses:
         lines.append(
             f"  {excuse.source} ({excuse.what}) {_when(excuse.start)} to {_when(excuse.end)}: {excuse.text}"

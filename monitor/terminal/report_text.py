@@ -9,7 +9,7 @@ from fractions import Fraction
 from monitor.durations import say_duration
 from monitor.judgement.gap_text import say_gap
 from monitor.judgement.report import GENERATED, ContractReport, GapReport, OutageReport, Report
-from monitor.sla.contract import Terms
+from monitor.sla.contract import Contract, Terms
 from monitor.sla.evaluation import CreditResult, Excuse, ServiceResult, percent_text, plain
 from monitor.sla.instants import DAY_MS, local_date, write_instant
 from monitor.store import Row
@@ -83,7 +83,7 @@ def _contract(part: ContractReport) -> Iterator[str]:
     yield ""
     yield from _summary(evaluation.services)
     for result in evaluation.services:
-        yield from _service(result, part.outages[result.service])
+        yield from _service(result, part.outages[result.service], terms.contract)
     if evaluation.credit is not None:
         yield ""
         yield "Credit"
@@ -141,7 +141,7 @@ def amount(result: ServiceResult, value: int) -> str:
     return f"{value:,} checks" if result.unit == "check" else say_duration(value)
 
 
-def _service(result: ServiceResult, outages: Sequence[OutageReport]) -> Iterator[str]:
+def _service(result: ServiceResult, outages: Sequence[OutageReport], contract: Contract) -> Iterator[str]:
     if not watched(result):
         yield ""
         yield f"{result.service}: {VERDICTS[result.verdict]}; nothing was observed of it"
@@ -159,7 +159,7 @@ def _service(result: ServiceResult, outages: Sequence[OutageReport]) -> Iterator
     for name, value in rows:
         yield f"  {name:<20}{value}"
     for number, one in enumerate(outages, 1):
-        yield from _outage(number, one)
+        yield from _outage(number, one, contract)
     for excuse in result.excuses:
         yield from _excuse(excuse)
 
@@ -169,7 +169,7 @@ def watched(result: ServiceResult) -> bool:
     return any(state != "unknown" for _, _, state in result.states)
 
 
-def _outage(number: int, one: OutageReport) -> Iterator[str]:
+def _outage(number: int, one: OutageReport, contract: Contract) -> Iterator[str]:
     outage = one.outage
     length = say_duration(outage.end - outage.start)
     same = outage.start // DAY_MS == outage.end // DAY_MS
@@ -180,6 +180,8 @@ def _outage(number: int, one: OutageReport) -> Iterator[str]:
         yield f"      it goes on beyond, until {when(outage.whole_end)} as far as was seen"
     counted = say_duration(outage.counted_ms) if outage.counted_ms else "nothing of it"
     reported = f"; reported {when(outage.reported)}" if outage.reported is not None else ""
+    if outage.reported is None and contract.availability.counts_from == "report":
+        reported = ", as it was not reported while it lasted"
     yield f"      counted      {counted}{reported}"
     if one.first is not None:
         yield from _wrapped("      first probe  ", _probe(one.first))
@@ -243,6 +245,8 @@ def credit_steps(terms: Terms, credit: CreditResult, indent: str = "  ") -> list
     last = "no credit is due" if not credit.percent else f"due: {due}"
     if credit.claim_by is not None and credit.percent:
         last += f", to be claimed before {when(credit.claim_by)}"
+        if terms.contract.claim is not None and terms.contract.claim.kind == "after_outage" and len(credit.pieces) > 1:
+            last += " (the first time limit; each outage has its own)"
     return [line for text in [*lines, last] for line in _wrapped(indent, text, hang=indent + "  ")]
 
 

@@ -20,6 +20,7 @@ from monitor.judgement.claims import claim_of, due
 from monitor.judgement.events import correction
 from monitor.judgement.events import make as event
 from monitor.judgement.judge import Judge
+from monitor.judgement.report import gather as report
 from monitor.letters import LetterFailed, tidy, write
 from monitor.letters.case import incidents
 from monitor.metrics import contracts as metrics_contracts
@@ -27,6 +28,8 @@ from monitor.metrics.exposition import Page as Exposition
 from monitor.sla.instants import parse_instant, zone
 from monitor.store import Event, Row
 from monitor.store.sqlite import SqliteStore
+from monitor.terminal.evaluate_text import write_evaluation
+from monitor.terminal.report_text import write as report_text
 from monitor.web import contracts, overview
 from monitor.web.api import Api
 from monitor.web.ports import Source
@@ -324,6 +327,7 @@ def test_the_commands(here):
     listed = runner.invoke(cli, ["claims", "--all", "--config", config])
     assert re.search(r"mailgun +2026-06 +10 % +9\.00 USD +2026-07-20 11:06:00 +over", listed.output), listed.output
     assert runner.invoke(cli, ["claims", "--config", config, "--json"]).output.startswith("[")
+    assert "--all shows those past their time" in runner.invoke(cli, ["claims", "--config", config]).output
     letter = runner.invoke(cli, ["claim", "mailgun", "2026-06", "--lang", "en", "--config", config])
     assert letter.exit_code == 0, letter.output
     assert "Example Ltd" in letter.output
@@ -354,6 +358,7 @@ def test_the_next_deadline_is_told_as_long_as_something_can_be_claimed(tmp_path)
     every = rows(
         "mailgun-api", DOWN - DAY, DOWN + 11 * DAY, [(DOWN, DOWN + 66 * MINUTE), (second, second + 66 * MINUTE)]
     )
+    every += rows("clicksend-sms", DOWN, DOWN + 60 * MINUTE, [(DOWN + 20 * MINUTE, DOWN + 40 * MINUTE)])
     with SqliteStore.open(tmp_path / "s.db", "main", clock, gather_s=0.002) as store:
 
         async def fill() -> None:
@@ -379,6 +384,12 @@ def test_the_next_deadline_is_told_as_long_as_something_can_be_claimed(tmp_path)
         assert [(one.state, one.claim_by, one.past) for one in contracts.one(source, "mailgun").claims] == [
             ("open", until, 1)
         ]
+        said = report_text(report(judge, store.reader, config, clock, location="main", period="2026-06", contract=None))
+        assert "(the first time limit; each outage has its own)" in " ".join(said.split())
+        assert "nothing of it, as it was not reported while it lasted" in " ".join(said.split())
+        evaluated = write_evaluation(judge.evaluate("clicksend", "2026-06"))
+        assert "what was not reported to the provider while it lasted does not count" in evaluated
+        assert "while it lasted" not in write_evaluation(judge.evaluate("mailgun", "2026-06"))
         items = json.loads(asyncio.run(Api(source).claims(None, {"contract": None})).body)["items"]
         assert items == [claim.answer()]
         page = Exposition()

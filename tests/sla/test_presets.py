@@ -16,6 +16,7 @@ from monitor.durations import say_duration
 from monitor.judgement.evaluate import evaluate_files
 from monitor.sla.evaluation import Evaluation, percent_text
 from monitor.sla.instants import parse_instant, write_instant
+from monitor.sla.reading import read_contract
 from monitor.terminal.contract_text import describe
 
 Outcome = Callable[[int], str]
@@ -295,7 +296,8 @@ def test_a_preset_can_be_read_and_said(name: str) -> None:
                 " result see it down.",
                 "office: Monday to Friday, 08:00 to 17:00, by the clocks of +01:00; and Monday to Friday, 09:00 to"
                 " 17:00, by the clocks of -06:00.",
-                "legal: a ticket must be answered within 5 workdays of the calendar “office”.",
+                "legal: a ticket must be answered within 5 workdays of the calendar “office”. The day on which it"
+                " starts is none of them; on the last it is due by the same time of day.",
             ),
         ),
         (
@@ -324,4 +326,23 @@ def test_a_preset_in_plain_words(preset: str, sentences: tuple[str, ...]) -> Non
     """What ``slaproof contract show`` prints can be laid beside the text: figures with their units, whole sentences."""
     said = " ".join(describe(load_preset(preset)).split())
     for sentence in sentences:
+        assert sentence in said, sentence
+
+
+def test_what_no_preset_has_is_said_in_plain_words_too() -> None:
+    """A credit under a count of checks, for which nobody set a time to claim; one location that is enough."""
+    contract = read_contract(
+        {
+            "name": "own",
+            "services": {"api": {"target": "99.9%"}},
+            "availability": {"unit": "check", "denominator": "30d", "quorum": "any"},
+            "credit": {"tiers": [{"below": "99.9%", "credit": "10%"}]},
+        }
+    )
+    said = " ".join(describe(contract).split())
+    for sentence in (
+        "For the credit, down time in milliseconds is compared with 30 d, whatever the length of the period.",
+        "a target is down when any one of the locations that have a result sees it down.",
+        "No time is named by which a credit must be claimed.",
+    ):
         assert sentence in said, sentence
