@@ -25,6 +25,8 @@ _USUAL = {
     "reason": ("reason", "error", "message", "msg", "detail"),
 }
 
+_WHAT = {"at": "when it was", "target": "what was measured", "result": "how it went"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
@@ -56,6 +58,8 @@ def _rows(path: Path, naming: Naming, columns: Columns) -> Iterator[Observation 
         # Spreadsheets of many countries separate by semicolons, others by tabs.
         reader = csv.DictReader(stream, delimiter=max(",;\t", key=first.count))
         header = list(reader.fieldnames or ())
+        if not header:
+            raise CannotImport(f"{path} is empty: its first line names the columns.")
         at = _column(path, header, "at", columns.at, needed=True)
         target = _column(path, header, "target", columns.target, needed=columns.only is None)
         result = _column(path, header, "result", columns.result, needed=True)
@@ -91,7 +95,7 @@ def _column(path: Path, header: Sequence[str], what: str, named: str | None, *, 
             return name
     if needed:
         raise CannotImport(
-            f"No column of {path} is known to be the {what} ({', '.join(header)}): name it with --{what}-column."
+            f"No column of {path} is known to say {_WHAT[what]} ({', '.join(header)}): name it with --{what}-column."
         )
     return ""
 

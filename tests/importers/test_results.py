@@ -178,6 +178,8 @@ def test_a_csv_of_another_countrys_spreadsheet(tmp_path):
         (b"time,name,status\n1e99,a,up\n", ":2: “1e99” is no time."),
         (b"time,name,status\n2026-10-01T00:00:00Z,M\xfcnchen,up\n", " is not UTF-8: save the file as UTF-8."),
         (b"time,name,status\n2026-10-01T00:00:00Z," + b"a" * 200_000 + b",up\n", " is not CSV: field larger than"),
+        (b"", " is empty: its first line names the columns"),
+        (b"when,name,status\n", " is known to say when it was (when, name, status): name it with --at-column"),
         (b"time,name,status\n2026-10-01T00:00:00Z,a,perhaps\n", ":2: “perhaps” is no result that is known"),
     ],
 )
