@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from monitor.proof import cms, merkle
-from monitor.proof.bundle import read_json
 from monitor.proof.checkpoint import Checkpoint
+from monitor.proof.container import read_json
 from monitor.proof.findings import Findings, some
 from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.ledger import (

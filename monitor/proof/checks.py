@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.proof.bundle import BundleError, Container, read_json
 from monitor.proof.chain_checks import ChainChecks
+from monitor.proof.container import BundleError, Container, read_json
 from monitor.proof.content_checks import ContentChecks
 from monitor.proof.findings import MOST, Say
 from monitor.proof.keyring import Keyring, parse_rfc3339

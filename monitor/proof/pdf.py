@@ -6,8 +6,8 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from monitor.proof.bundle import MAGIC, inflated_limit
 from monitor.proof.cms import CmsError, SignedData, open_signed
+from monitor.proof.container import MAGIC, inflated_limit
 from monitor.proof.der import read
 
 _TRIED = 100

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from monitor.proof.bundle import BundleError, Container, packed_series, read_json, read_ledger, read_lines
 from monitor.proof.canonical import JSON, parse_canonical, sha256
 from monitor.proof.columns import ColumnError, unpack
+from monitor.proof.container import BundleError, Container, packed_series, read_json, read_ledger, read_lines
 from monitor.proof.segment import Row, Rows, Segment, parse_header
 
 

@@ -27,8 +27,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from monitor.proof import checks, pdf
-from monitor.proof.bundle import BundleError, Container, read_container
 from monitor.proof.canonical import JSON, sha256
+from monitor.proof.container import BundleError, Container, read_container
 from monitor.proof.keyring import Keyring
 from monitor.proof.note import NoteError, VerifierKey
 from monitor.proof.proven import Proven, read_proven

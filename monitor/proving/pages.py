@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from monitor.proof.bundle import read_json
 from monitor.proof.canonical import JSON, canonical, sha256
+from monitor.proof.container import read_json
 from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven, ShownSegment
 from monitor.proof.segment import UNACCOUNTED, Rows, Span

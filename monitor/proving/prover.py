@@ -26,10 +26,9 @@ from monitor.proof.bundle import (
     Shown,
     amends_json,
     build_bundle,
-    read_container,
-    read_json,
 )
 from monitor.proof.canonical import JSON, canonical, parse_canonical, sha256
+from monitor.proof.container import read_container, read_json
 from monitor.proof.ledger import COMMON, LogState, day_name, day_start, group_secret
 from monitor.proof.proven import Proven, read_proven
 from monitor.proof.segment import DAY_MS, Segment

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.config.yamlfile import Problems, loads
-from monitor.proof.bundle import BundleError
+from monitor.proof.container import BundleError
 from monitor.proof.keyring import parse_rfc3339
 from monitor.proof.proven import Proven
 from monitor.proof.segment import Rows

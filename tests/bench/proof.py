@@ -28,7 +28,7 @@ from rich.table import Table
 
 from monitor.keys import load_keys
 from monitor.probing.rows import pack
-from monitor.proof.bundle import read_container
+from monitor.proof.container import read_container
 from monitor.proof.pdf import bundle_of
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted

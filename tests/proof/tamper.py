@@ -6,9 +6,10 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 
-from monitor.proof.bundle import Container, head_text, read_container
+from monitor.proof.bundle import head_text
 from monitor.proof.canonical import canonical
 from monitor.proof.columns import Packed, pack, unpack
+from monitor.proof.container import Container, read_container
 from monitor.proof.digits import put_back
 from monitor.proof.note import sign_note
 from monitor.proof.proven import read_proven

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.proof.bundle import read_container
+from monitor.proof.container import read_container
 from monitor.proof.ledger import day_start
 from monitor.proof.segment import Row, Rows, Segment
 from monitor.proof.verdict import INVALID, VALID_BUT

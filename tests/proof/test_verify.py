@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from monitor.proof import checks
-from monitor.proof.bundle import Amendment, BundleError
+from monitor.proof.bundle import Amendment
 from monitor.proof.checkpoint import Checkpoint
+from monitor.proof.container import BundleError
 from monitor.proof.keyring import Keyring, revocation_note, rotation_note
 from monitor.proof.ledger import COMMON, LedgerError, LogState, heartbeat_log, heartbeat_origin, seal_day
 from monitor.proof.note import SeedSigner, sign_note
@@ -161,7 +162,7 @@ def test_other_customers_do_not_show(bundle: bytes) -> None:
     """No name of another contract's stands in the bundle, and no salt of theirs that would confirm a guess."""
     import zlib
 
-    from monitor.proof.bundle import read_container
+    from monitor.proof.container import read_container
 
     for name, data in read_container(bundle).members.items():
         plain = zlib.decompress(data) if name.endswith(".z") and not name.startswith("rows") else data

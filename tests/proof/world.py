@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from monitor.proof import merkle
-from monitor.proof.bundle import BundleInput, SealedEntry, SealedHeartbeat, Shown, build_bundle, read_container
+from monitor.proof.bundle import BundleInput, SealedEntry, SealedHeartbeat, Shown, build_bundle
 from monitor.proof.canonical import parse_canonical
+from monitor.proof.container import read_container
 from monitor.proof.keyring import Keyring
 from monitor.proof.ledger import (
     COMMON,

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.judgement.events import make
 from monitor.keys import Keys, load_keys, rotate_key
-from monitor.proof.bundle import read_container
+from monitor.proof.container import read_container
 from monitor.proof.proven import read_proven
 from monitor.proof.verdict import Verdict
 from monitor.proof.verify import Known, verify

@@ -4,7 +4,7 @@ import argparse
 from itertools import pairwise
 from pathlib import Path
 
-from monitor.proof.bundle import read_container
+from monitor.proof.container import read_container
 from monitor.proof.pdf import bundle_of
 from monitor.proof.proven import read_proven
 from tests.bench import proof
