@@ -115,7 +115,9 @@ def _redirected(request: Request, response: Response) -> Request:
     if not location:
         raise failed("http", "redirect", "nowhere", f"HTTP {response.status} without a Location", code=response.status)
     try:
-        url = urljoin(request.url, location).partition("#")[0]
+        # Servers write names as they are, in bytes of whatever kind; a browser encodes those, and asks for them again.
+        encoded = "".join(one if "!" <= one <= "~" else f"%{ord(one):02X}" for one in location.strip())
+        url = urljoin(request.url, encoded).partition("#")[0]
         there, here = parse(url), parse(request.url)
     except ValueError as error:
         raise failed("http", "redirect", "nowhere", f"redirected to nowhere: {error}", code=response.status) from None

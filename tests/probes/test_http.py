@@ -397,6 +397,18 @@ async def test_redirects_that_lead_nowhere(where: str, words: str) -> None:
     assert words in result.detail
 
 
+@pytest.mark.parametrize(
+    ("location", "asked"), [("/Übersicht", "/%C3%9Cbersicht"), ("/a b?c=%20d ", "/a%20b?c=%20d"), ("/%e4", "/%e4")]
+)
+async def test_a_redirect_to_a_name_as_it_is_written(location: str, asked: str) -> None:
+    """Servers send the bytes of a name unencoded, and every browser encodes those same bytes."""
+    moved = _moved("-").replace(b"Location: -", f"Location: {location}".encode())
+    with Misbehaving("http", replies={b"GET /a": moved, f"GET {asked} ".encode(): http_response(b"there")}) as server:
+        result = await ask("page", url=server.url("/a"), contains="there")
+    assert result.outcome == Outcome.OK, result
+    assert result.facts["final_url"] == server.url(asked)
+
+
 async def test_too_many_redirects() -> None:
     """The eleventh redirect is one too many."""
     replies = {f"GET /{n} ".encode(): _moved(f"/{n + 1}") for n in range(20)}
