@@ -7,6 +7,8 @@ whose module is not installed is not listed.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -143,6 +145,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command ``slaproof``; ends the process with 0, 1 (the answer is no) or 2 (a mistake in the call)."""
+    _steady_streams()
     try:
         cli.main(args=list(args) if args is not None else None, prog_name="slaproof")
     except Refused as refusal:
@@ -151,3 +154,22 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        click.echo(f"Not all could be written: {error.strerror}.", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _steady_streams() -> None:
+    """Make the three standard streams what everything below takes them for: open, and able to take any character."""
+    while True:
+        # A closed one's number would go to a socket or the database, and every careless word with it.
+        number = os.open(os.devnull, os.O_RDWR)
+        if number > 2:
+            os.close(number)
+            break
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="replace")

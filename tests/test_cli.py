@@ -77,6 +77,33 @@ def test_completion_answers_commands() -> None:
     assert done.stdout.splitlines() == ["plain,completion"]
 
 
+def _said(shell: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a shell's line that runs $SLAPROOF says."""
+    return subprocess.run(
+        ["/bin/sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin", "SLAPROOF": f"{sys.executable} -m monitor", **environment},
+    )  # fmt: skip
+
+
+def test_a_terminal_without_unicode_is_no_fault() -> None:
+    """What its encoding cannot say is shown as a question mark."""
+    done = _said("$SLAPROOF --help", PYTHONIOENCODING="latin-1")
+    assert "?slaproof COMMAND" in done.stdout, done.stderr
+
+
+def test_a_full_disk_is_said_in_a_sentence() -> None:
+    """An answer that could not be written whole ends with 1, and with no traceback."""
+    done = _said("$SLAPROOF --help > /dev/full")
+    assert (done.returncode, done.stderr) == (1, "Not all could be written: No space left on device.\n")
+
+
+def test_a_closed_stream_does_not_become_another_file() -> None:
+    """A socket of ours in the place of standard output ends in an abort of the event loop's library."""
+    code = "import os; from monitor.cli import main\ntry: main(['--help'])\nfinally: print(os.dup(0), file=sys.stderr)"
+    done = _said(f'{sys.executable} -c "import sys; {code}" >&- <&-')
+    assert done.stderr == "3\n"
+
+
 def test_version_is_the_one_of_the_package() -> None:
     """The source tree and the package agree about the version."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == _SOURCE

@@ -74,7 +74,7 @@ def show(
 def show_steps(console: Console, at: int, result: Result) -> None:
     """Print the parts below the head: the steps with their times, what was seen and said, the evidence."""
     if result.phases:
-        _section(console, "Steps", _phases(result.phases, result.duration_ms))
+        _section(console, "Steps", _phases(result.phases, result.duration_ms, console.width))
     facts = _facts(result)
     if facts:
         _section(console, "Seen", _pairs(facts))
@@ -112,18 +112,19 @@ def _ms(ms: float) -> str:
     return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms" if ms >= 1 else f"{ms:.2f} ms"
 
 
-def _phases(phases: Sequence[Phase], duration_ms: int) -> Table:
-    """Each phase as a bar on the probe's own time."""
+def _phases(phases: Sequence[Phase], duration_ms: int, width: int) -> Table:
+    """Each phase as a bar on the probe's own time, as long as the terminal lets it be."""
+    room = max(1, min(_BAR, width - 10 - max(len(phase.name) + len(_ms(phase.duration_ms)) for phase in phases)))
     whole = max([float(duration_ms), *(phase.start_ms + phase.duration_ms for phase in phases), 0.001])
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
     table.add_column(no_wrap=True)
     for phase in phases:
-        begin = round(phase.start_ms / whole * _BAR)
-        length = max(1, round(phase.duration_ms / whole * _BAR))
-        bar = Text(" " * min(begin, _BAR - 1))
-        bar.append("━" * min(length, _BAR - min(begin, _BAR - 1)), style="blue")
+        begin = min(round(phase.start_ms / whole * room), room - 1)
+        length = max(1, round(phase.duration_ms / whole * room))
+        bar = Text(" " * begin)
+        bar.append("━" * min(length, room - begin), style="blue")
         table.add_row(phase.name, _ms(phase.duration_ms), bar)
     return table
 

@@ -21,6 +21,8 @@ from monitor.terminal.report_text import VERDICTS, percent, watched, when
 DOTS = {"up": ("●", "green"), "down": ("●", "bold red"), "unknown": ("○", "yellow")}
 VERDICT_STYLES = {"met": "green", "breached": "red", "unproven": "yellow", "no_target": "dim"}
 BAR = 10
+NARROW = 60
+"""Where the terminal has fewer columns, what there is no room for is left out, so that the rest can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +49,10 @@ def render(standing: Standing, watch: Watch, *, width: int = 120) -> RenderableT
         parts.append(_services(standing, width))
     alone = [one for one in standing.targets if one.contract is None]
     if alone:
-        parts += ["", _alone(alone, standing.at)]
+        parts += ["", _alone(alone, standing.at, width)]
     failing = [one for one in standing.targets if one.state != "up" and one.at is not None]
     if failing:
-        parts += ["", _failing(failing, standing.at)]
+        parts += ["", _failing(failing, standing.at, width)]
     if standing.deadlines:
         parts += ["", _deadlines(standing.deadlines, standing.at)]
     return Group(*parts)
@@ -91,12 +93,20 @@ def _plain_table(*columns: str) -> Table:
         right = name in ("Availability", "Target", "Burn 1h", "Coverage", "Took")
         least = {"Availability": 12, "Target": 6, "Error budget left": 20}.get(name)
         fold = name in ("What", "What it found")
-        table.add_column(name, justify="right" if right else "left", no_wrap=not fold, min_width=least)
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            no_wrap=not fold,
+            overflow="fold" if fold else "ellipsis",
+            min_width=least,
+        )
     return table
 
 
 def _services(standing: Standing, width: int) -> Table:
     columns = ["Service", "State", "Availability", "Target", "Error budget left"]
+    if width < NARROW:
+        columns = columns[:3]
     columns += ["Period before"] if width >= 130 else []
     columns += ["Burn 1h", "Coverage"] if width >= 150 else []
     table = _plain_table(*columns)
@@ -105,9 +115,12 @@ def _services(standing: Standing, width: int) -> Table:
             table.add_section()
         period = contract.evaluation.period
         left = Text(f"{brief(period.end - standing.at)} to go", style="dim")
-        table.add_row(Text(contract.name, style="bold"), Text(period.name, style="dim"), "", "", left)
-        for service in contract.services:
-            table.add_row(*_cells(service, standing.at, width))
+        rows: list[tuple[Text, ...]] = [
+            (Text(contract.name, style="bold"), Text(period.name, style="dim"), Text(), Text(), left)
+        ]
+        rows += [tuple(_cells(service, standing.at, width)) for service in contract.services]
+        for row in rows:
+            table.add_row(*row[: len(columns)])
     return table
 
 
@@ -121,7 +134,7 @@ def _cells(service: ServiceStanding, now: int, width: int) -> Iterator[Text]:
     state = Text(
         "DOWN" if service.state == "down" else service.state, style=style if service.state != "up" else "green"
     )
-    if service.since is not None:
+    if service.since is not None and width >= NARROW:
         state.append(f" {brief(now - service.since)}", style="none")
     if service.outage is not None and service.outage.outcome and width >= 100:
         state.append(f" {service.outage.outcome}", style="red")
@@ -180,21 +193,26 @@ def _burn(rate: Fraction | None) -> Text:
     return Text(f"{tenths // 10:,}.{tenths % 10}x", style=style)
 
 
-def _alone(targets: list[TargetStanding], now: int) -> Table:
-    table = _plain_table("Watched for its own sake", "State", "Last probe", "Took")
+def _alone(targets: list[TargetStanding], now: int, width: int) -> Table:
+    columns = ["Watched for its own sake", "State", "Last probe", "Took"]
+    table = _plain_table(*(columns if width >= NARROW else ["Others", "State"]))
     for one in targets:
         mark, style = DOTS[one.state]
+        times = (
+            "never" if one.at is None else f"{brief(now - one.at)} ago",
+            "" if one.duration_ms is None else f"{one.duration_ms:,} ms",
+        )
         table.add_row(
             Text.assemble(("  " + mark, style), f" {one.target}"),
             Text(one.state if one.since is None else f"{one.state} {brief(now - one.since)}", style=style),
-            "never" if one.at is None else f"{brief(now - one.at)} ago",
-            "" if one.duration_ms is None else f"{one.duration_ms:,} ms",
+            *(times if width >= NARROW else ()),
         )
     return table
 
 
-def _failing(targets: list[TargetStanding], now: int) -> Table:
-    table = _plain_table("Not up now", "Since (UTC)", "Last probe", "What it found")
+def _failing(targets: list[TargetStanding], now: int, width: int) -> Table:
+    columns = ["Not up now", "Since (UTC)", "Last probe", "What it found"]
+    table = _plain_table(*(columns if width >= NARROW else [columns[0], columns[3]]))
     for one in targets:
         found = Text(one.outcome or "", style=DOTS[one.state][1])
         if one.outcome == "ok":
@@ -202,7 +220,8 @@ def _failing(targets: list[TargetStanding], now: int) -> Table:
         elif one.detail:
             found.append(f": {one.detail}", style="none")
         since = "" if one.since is None else when(one.since)[:19]
-        table.add_row(f"  {one.target}", since, f"{brief(now - (one.at or now))} ago", found)
+        times = (since, f"{brief(now - (one.at or now))} ago") if width >= NARROW else ()
+        table.add_row(f"  {one.target}", *times, found)
     return table
 
 

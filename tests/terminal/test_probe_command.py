@@ -130,3 +130,8 @@ def test_everything_that_is_known_is_shown(tmp_path: Path) -> None:
     ):
         assert wanted in text
     assert "BEGIN" not in text
+    narrow = io.StringIO()
+    show(Console(file=narrow, width=40), target, 86_400_000 * 20_010, result, online=True)
+    connect, tls = (line for line in narrow.getvalue().splitlines() if "━" in line)
+    assert connect.index("━") < tls.index("━") < 40
+    assert (connect.split()[0], tls.split()[0]) == ("connect", "tls")

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import random
+import re
 import sqlite3
 import zlib
 from pathlib import Path
@@ -270,6 +271,18 @@ def test_status_at_every_width(folder: Path, width: int) -> None:
         "claim 5 %",
     ):
         assert said in " ".join(page.split()), page
+
+
+def test_status_in_a_narrow_terminal(folder: Path) -> None:
+    """What there is no room for is left out; a name and a number are never cut."""
+    found, store = standing(folder, START + 10 * DAY)
+    with store:
+        console = Console(width=40, record=True, file=io.StringIO())
+        console.print(render(found, Watch(location="main", daemon=None, newest=START + 10 * DAY - 1000), width=40))
+    page = console.export_text()
+    assert max(map(len, page.splitlines())) <= 40
+    assert "…" not in page
+    assert re.search(r"● api +up +\d+\.\d{4} %\n", page), page
 
 
 def test_status_of_an_outage(folder: Path) -> None:
