@@ -93,7 +93,8 @@ Regex = Annotated[str, BeforeValidator(regex)]
 
 def _beside(value: Any, info: ValidationInfo) -> Path:
     """A file that can be read; a relative name stands beside the configuration (context ``base``)."""
-    path = Path((info.context or {}).get("base", "."), written(value))
+    named = value if isinstance(value, Path) else written(value)  # a path has been read before: settings made of others
+    path = Path((info.context or {}).get("base", "."), named)
     if not path.is_file():
         raise ValueError(f"there is no file {path}; name one that exists, relative to the configuration's folder")
     return path

@@ -9,6 +9,9 @@ from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[redacted]"
+SHORTEST = 4
+"""The fewest characters of a secret. A shorter one stands in every other word, so that hiding it would blank out all
+that is recorded; and in base64 too few characters are its own alone to know it by."""
 
 # Headers and parameters whose value is a credential whatever the configuration says of it.
 _HEADERS = re.compile(
@@ -28,7 +31,7 @@ def _disguises(secret: str) -> set[str]:
         # Characters of base64 that also carry bits of a neighbouring byte are left out on both sides.
         coded = base64.b64encode(b"\0" * lead + raw).decode().rstrip("=")
         core = coded[(lead * 8 + 5) // 6 : (len(raw) + lead) * 8 // 6]
-        if len(core) >= 6:
+        if len(core) >= SHORTEST:
             forms |= {core, core.replace("+", "-").replace("/", "_")}
     return {form for form in forms if form}
 

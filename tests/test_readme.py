@@ -33,9 +33,9 @@ def test_the_configuration_that_is_shown_is_understood(tmp_path: Path) -> None:
     """It passes `slaproof check` as it stands."""
     block = next(b for b in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if b.startswith("location"))
     (tmp_path / "slaproof.yaml").write_text(block)
-    (tmp_path / "smtp-password").write_text("x\n")
+    (tmp_path / "smtp-password").write_text("a-word\n")
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "check", "--config", str(tmp_path / "slaproof.yaml")],
-        cwd=ROOT, capture_output=True, text=True, env=os.environ | {"API_KEY": "x"},
+        cwd=ROOT, capture_output=True, text=True, env=os.environ | {"API_KEY": "a-word"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -153,6 +153,7 @@ class _Loader:
         self._required = required
         self._problems: list[Problem] = []
         self._secrets = Secrets(self._base, environment, required=required)
+        self._plain = Secrets(self._base, environment, required=required, hidden=False)
 
     def _tell(self, path: TreePath, message: str, on_key: bool = False) -> None:
         self._problems.append(self._document.problem(path, message, key=on_key))
@@ -171,10 +172,11 @@ class _Loader:
             for place, message in block.against(named):
                 # What is wrong with a whole block is its name.
                 self._tell((key, *place), message, on_key=isinstance(follow(tree[key], place), dict))
-        if self._problems or root is None:
-            raise Problems(sorted(set(self._problems)))
-        text = self._path.read_text("utf-8-sig")
         redactor = Redactor(self._secrets.values)
+        if self._problems or root is None:  # a problem may quote what stands in the wrong place
+            told = {replace(problem, message=redactor(problem.message)) for problem in self._problems}
+            raise Problems(sorted(told))
+        text = self._path.read_text("utf-8-sig")
         return Config(
             path=self._path,
             text=redactor(text),
@@ -217,7 +219,7 @@ class _Loader:
                 known = own | blocks | {"contracts", "targets"}
                 self._tell((key,), f"'{key}' is not known here: {nearest(key, known)}", on_key=True)
         plain = {key: tree[key] for key in tree if key in own}
-        plain = {key: self._secrets.resolve(value, (key,), self._tell, files=False) for key, value in plain.items()}
+        plain = {key: self._plain.resolve(value, (key,), self._tell, files=False) for key, value in plain.items()}
         return validate(Root, plain, (), self._tell)
 
     def _storage(self, storage: str) -> str:

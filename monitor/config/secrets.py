@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.config.yamlfile import Tree
+from probes._redact import SHORTEST
 
 TreePath = tuple[str | int, ...]
 Complain = Callable[[TreePath, str], None]
@@ -23,6 +24,7 @@ _SECRET_KEY = re.compile(
     r"(?i)(^|[-_])(password|passwd|secret|token|authorization|api[-_]?key|private[-_]?key|cookie|x-api-key)$"
 )
 _MAX_BYTES = 64 << 10
+_HERE = "the file itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +36,24 @@ class Source:
     name: str
     """Where it comes from, for people: ``$API_KEY``, ``the file key.txt``, ``the credential smtp``."""
     present: bool
-    """Whether it was found."""
+    """Whether it was found and can be used."""
 
 
 class Secrets:
     """Fetches secrets while a file is read, and remembers each of them so that it can be hidden.
 
     ``base`` is the folder of the configuration, ``environment`` holds the variables. With ``required`` false a secret
-    that is missing is no problem: commands that only read results do not need the daemon's passwords.
+    that is missing is no problem: commands that only read results do not need the daemon's passwords. With ``hidden``
+    false what is fetched is shown: it stands where nothing is secret, such as the location's name.
     """
 
-    def __init__(self, base: Path, environment: Mapping[str, str], *, required: bool = True) -> None:
+    def __init__(
+        self, base: Path, environment: Mapping[str, str], *, required: bool = True, hidden: bool = True
+    ) -> None:
         self._base = base
         self._environment = environment
         self._required = required
+        self._hidden = hidden
         self.values: set[str] = set()
         self.sources: list[Source] = []
 
@@ -65,10 +71,18 @@ class Secrets:
         ``files`` says whether ``{file: path}`` is a secret here.
         """
         if isinstance(tree, str):
+            known = len(self.sources)
             text = self._variables(tree, path, complain)
-            if text == tree and text and path and isinstance(path[-1], str) and _SECRET_KEY.search(path[-1]):
-                self.sources.append(Source(path=path, name="the file itself", present=True))
-            if path and isinstance(path[-1], str) and _SECRET_KEY.search(path[-1]):
+            if not (path and isinstance(path[-1], str) and _SECRET_KEY.search(path[-1])):
+                return text
+            fetched = self.sources[known:]
+            if not fetched and "expect" in path and len(text) < SHORTEST:
+                return text  # what an answer must be like, such as `Set-Cookie: .*`
+            if not fetched and text:
+                return self._taken(text, path, _HERE, complain)
+            if not fetched and self._required:
+                complain(path, "nothing stands here: write the secret, or take the key away")
+            if all(source.present for source in fetched):  # what was fetched is hidden, and so is the whole
                 self._hide(text)
             return text
         if isinstance(tree, list):
@@ -90,16 +104,15 @@ class Secrets:
                 complain(path, f"'${{{name}}}' names no variable: write ${{NAME}}, or $${{ for a plain ${{")
                 return ""
             value = self._environment.get(name)
-            self.sources.append(Source(path=path, name=f"${name}", present=bool(value)))
             if not value:
+                self.sources.append(Source(path=path, name=f"${name}", present=False))
                 if self._required:
                     how = "is empty" if value == "" else "is not set"
                     complain(
                         path, f"the variable {name} {how}: set it, or write {{file: PATH}} or {{credential: NAME}}"
                     )
                 return f"unset-{name}"
-            self._hide(value)
-            return value
+            return self._taken(value, path, f"${name}", complain)
 
         return _VARIABLE.sub(replace, text)
 
@@ -131,9 +144,27 @@ class Secrets:
         except OSError as error:
             self._absent(path, shown, error.strerror or str(error), complain)
             return f"unset-{name}"
-        self.sources.append(Source(path=path, name=shown, present=True))
-        self._hide(value)
-        return value
+        return self._taken(value, path, shown, complain)
+
+    def _taken(self, value: str, path: TreePath, name: str, complain: Complain) -> str:
+        """A secret that was found, to be hidden from now on; one that is too short for that is not used at all."""
+        shortest = min(_words(value), key=len)
+        usable = len(shortest) >= SHORTEST or not self._hidden
+        self.sources.append(Source(path=path, name=name, present=usable))
+        if usable:
+            self._hide(value)
+            return value
+        if self._required:
+            count = f"{len(shortest)} character{'' if len(shortest) == 1 else 's'}"
+            here, otherwise = ("this secret", "") if name == _HERE else (
+                f"the secret from {name}", ", or write into this file what is no secret"
+            )  # fmt: skip
+            complain(
+                path,
+                f"{here} has {count}, and to hide it would blank out whatever has the same in it: take one of"
+                f" {SHORTEST} or more{otherwise}",
+            )
+        return f"unset-{len(self.sources)}"
 
     def _absent(self, path: TreePath, shown: str, why: str, complain: Complain) -> None:
         self.sources.append(Source(path=path, name=shown, present=False))
@@ -141,8 +172,12 @@ class Secrets:
             complain(path, f"{shown} cannot be read: {why}")
 
     def _hide(self, value: str) -> None:
-        """Remember a secret; of ``Bearer abc`` the second word alone as well."""
-        self.values.add(value)
-        scheme, _, rest = value.partition(" ")
-        if rest and scheme.lower() in ("bearer", "basic", "token", "digest", "api-key", "apikey"):
-            self.values.add(rest.strip())
+        if self._hidden:
+            self.values.update(_words(value))
+
+
+def _words(value: str) -> set[str]:
+    """What must not be seen of a secret: itself, and of ``Bearer abc`` the second word alone as well."""
+    scheme, _, rest = value.partition(" ")
+    schemes = ("bearer", "basic", "token", "digest", "api-key", "apikey")
+    return {value, rest.strip()} if rest.strip() and scheme.lower() in schemes else {value}

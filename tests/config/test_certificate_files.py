@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from monitor.config.load import Config, ConfigProblems, load
 from monitor.web.toolkit import read as read_toolkit
+from probes._tls import TlsSettings
 from tests.servers.certs import Authority
 
 CONFIG = """
@@ -115,3 +116,9 @@ def test_a_file_that_has_changed_is_read_anew(folder: Path, authority: Authority
     assert len(refused(folder)) == 1
     (folder / "ca.pem").write_bytes(authority.pem)
     read(folder)
+
+
+def test_a_path_that_was_read_is_taken_again(folder: Path) -> None:
+    """Settings are made of others' parts: of a kind's own `ca`, a webhook's, a page's."""
+    path = read(folder).target("a").probe.ca  # type: ignore[attr-defined]
+    assert TlsSettings(ca=path).ca == path

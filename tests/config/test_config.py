@@ -74,7 +74,9 @@ def test_little_is_needed(tmp_path: Path) -> None:
 
 def test_the_database_stands_in_the_state_directory_where_there_is_one(tmp_path: Path) -> None:
     """systemd's StateDirectory goes before the folder of the file; an absolute path before both."""
-    assert read(tmp_path, PW="x", STATE_DIRECTORY="/var/lib/slaproof").storage == "/var/lib/slaproof/slaproof.db"
+    assert (
+        read(tmp_path, PW="s3cret-word", STATE_DIRECTORY="/var/lib/slaproof").storage == "/var/lib/slaproof/slaproof.db"
+    )
     text = "storage: /srv/slaproof.db"
     assert read(tmp_path, text, STATE_DIRECTORY="/var/lib/slaproof").storage == "/srv/slaproof.db"
 

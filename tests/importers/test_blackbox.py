@@ -41,9 +41,10 @@ modules:
   plain: {prober: http}
   login:
     prober: http
-    http: {method: POST, body: '{"a": "${b}"}', basic_auth: {username: u, password: p}, valid_status_codes: [200, 201]}
-  token: {prober: http, http: {authorization: {credentials: abc}, proxy_url: "http://127.0.0.1:3128"}}
-  other_scheme: {prober: http, http: {authorization: {type: Token, credentials: abc}}}
+    http:
+      {method: POST, body: '{"a": "${b}"}', basic_auth: {username: u, password: word}, valid_status_codes: [200, 201]}
+  token: {prober: http, http: {authorization: {credentials: abcd}, proxy_url: "http://127.0.0.1:3128"}}
+  other_scheme: {prober: http, http: {authorization: {type: Token, credentials: abcd}}}
   port: {prober: tcp, timeout: 5s}
   pop: {prober: tcp, tcp: {query_response: [{expect: "^+OK"}], tls: true}}
   relay:
@@ -139,11 +140,11 @@ def test_every_key_of_a_module_has_its_place(modules: dict[str, Any]) -> None:
 
 def test_other_probers(modules: dict[str, Any]) -> None:
     """TCP dialogues, DNS, echo and gRPC."""
-    assert translate(modules["login"], "shop.example").settings["auth"] == {"username": "u", "password": "p"}
-    assert translate(modules["token"], "shop.example").settings["auth"] == {"token": "abc"}
+    assert translate(modules["login"], "shop.example").settings["auth"] == {"username": "u", "password": "word"}
+    assert translate(modules["token"], "shop.example").settings["auth"] == {"token": "abcd"}
     assert translate(modules["token"], "shop.example").settings["proxy"] == "http://127.0.0.1:3128"
     other = translate(modules["other_scheme"], "shop.example").settings
-    assert other["headers"] == {"Authorization": "Token abc"}
+    assert other["headers"] == {"Authorization": "Token abcd"}
     relay = translate(modules["relay"], "[2001:db8::1]:25").settings
     assert (relay["host"], relay["port"], relay["line_end"]) == ("2001:db8::1", "25", "\n")
     assert relay["dialogue"][1] == {"send": "EHLO ${1}\r"}

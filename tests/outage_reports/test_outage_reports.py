@@ -328,7 +328,8 @@ def test_places_and_their_likeness(tmp_path: Path) -> None:
     path.write_text("""
 targets:
   - {name: a, http: {url: "https://api.example:8443/x"}}
-  - {name: b, interval: 1h, delivery: {smtp: {host: Relay.example}, imap: {host: box.example, username: u, password: p},
+  - {name: b, interval: 1h, delivery: {smtp: {host: Relay.example},
+      imap: {host: box.example, username: u, password: word},
       from: a@example.com, to: b@example.com}}
 """)
     found = places(load(path).targets)
