@@ -60,7 +60,7 @@ _Said = tuple[str, tuple[str, ...]]
 
 
 def _outage(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
-    lines = [f"{where} is down since {_exactly(since)} UTC.", *_first_seen(facts)]
+    lines = [f"{where} has been down since {_exactly(since)} UTC.", *_first_seen(facts)]
     if facts.get("counted_ms"):
         lines.append(f"Counted so far: {say_duration(facts['counted_ms'])}.")
     return f"{where} is down", tuple(lines)
@@ -108,16 +108,26 @@ def _budget(where: str, facts: Mapping[str, Any], what: str) -> _Said:
     return f"{where}: {what}", (f"{where}: {what} in {facts.get('period', 'this period')}.",)
 
 
+_WINDOWS = {"1h": "hour", "6h": "6 hours", "3d": "3 days"}
+
+
 def _burn(where: str, facts: Mapping[str, Any], pace: str) -> _Said:
     text = f"{where} burns its error budget {pace}"
-    return text, (f"{text}: {facts['rate']} times the allowed rate over {facts['window']}.",)
+    window = _WINDOWS.get(facts["window"], facts["window"])
+    return text, (f"{text}: {facts['rate']} times the allowed rate over the last {window}.",)
 
 
 def _certificate(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
-    name = where or facts["target"]
+    name, days = where or facts["target"], facts["days"]
+    if days < 0:
+        return (
+            f"Certificate of {name} has expired",
+            (f"The certificate that {facts['target']} shows was valid until {facts['not_after']} UTC.",),
+        )
+    left = "within a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
     return (
-        f"Certificate of {name} ends in {facts['days']} days",
-        (f"The certificate that {facts['target']} shows ends at {facts['not_after']} UTC.",),
+        f"Certificate of {name} ends {left}",
+        (f"The certificate that {facts['target']} shows is valid until {facts['not_after']} UTC.",),
     )
 
 
@@ -143,7 +153,7 @@ def _offline(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
     return (
         f"The monitor at {facts['location']} is offline",
         (
-            f"No reference host answers since {short(since)} UTC.",
+            f"No reference host has answered since {short(since)} UTC.",
             "What fails meanwhile is not held against any provider, and is not seen either.",
         ),
     )

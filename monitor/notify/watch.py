@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import ceil, floor
 from typing import Any
 
 from monitor.judgement.standing import ContractStanding, Deadline, OutageRef, ServiceStanding, Standing
@@ -71,10 +71,18 @@ def budget_text(service: ServiceStanding) -> str:
     budget = service.budget
     if budget is None:
         return ""
-    left, allowed = max(0, floor(budget.left)), floor(budget.allowed)
-    if service.current.unit == "check":
-        return f"{left} of {allowed} checks left"
-    return f"{_seconds(left)} of {_seconds(allowed)} left"
+    checks = service.current.unit == "check"
+
+    def said(amount: int) -> str:
+        return f"{amount}" if checks else _seconds(amount)
+
+    unit = " checks" if checks else ""
+    if not budget.allowed:
+        return f"none is allowed; {said(budget.used)}{unit} used" if budget.used else "none is allowed, none used"
+    allowed = f"{said(floor(budget.allowed))}{unit}"
+    if budget.left < 0:
+        return f"{said(ceil(-budget.left))} beyond the {allowed} allowed"
+    return f"{said(floor(budget.left))} of {allowed} left"
 
 
 def _seconds(ms: int) -> str:

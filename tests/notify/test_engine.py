@@ -1,12 +1,17 @@
 """Which message is told, to whom, and when."""
 
+from fractions import Fraction
+from types import SimpleNamespace
+
 import pytest
 from pydantic import ValidationError
 
+from monitor.judgement.standing import BudgetNow
 from monitor.notify.conditions import Condition, burning
 from monitor.notify.engine import Known, step
 from monitor.notify.settings import NotifySettings
 from monitor.notify.text import compose, together
+from monitor.notify.watch import budget_text
 from monitor.times import parse
 
 NOW = parse("2026-10-09T23:30:00Z")
@@ -127,6 +132,39 @@ def test_a_message_says_what_since_when_the_cost_and_where() -> None:
     gone = {**body, "facts": {**body["facts"], "withdrawn": True}}
     assert "stands no more" in compose("ended", gone, NOW + 90_000, None).body
     assert together([text, over]).subject == "mailgun api is down (and 1 more)"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(9, "ends in 9 days"), (1, "ends in 1 day"), (0, "ends within a day"), (-3, "has expired")],
+)
+def test_a_certificate_ends_in_plain_words(days: int, said: str) -> None:
+    """The last day and what is over already are said as people say them."""
+    condition = {**Known(condition=CERTIFICATE, told_at=NOW).as_json()["condition"]}
+    condition["facts"] = {**condition["facts"], "days": days}
+    text = compose("began", condition, NOW, None)
+    assert text.subject == f"Certificate of site {said}"
+    assert "valid until 2026-10-18 UTC" in text.body
+
+
+@pytest.mark.parametrize(
+    ("unit", "allowed", "used", "said"),
+    [
+        ("time", 259_200, 129_600, "2 min 9 s of 4 min 19 s left"),
+        ("time", 259_200, 459_900, "3 min 20 s beyond the 4 min 19 s allowed"),
+        ("time", 0, 60_000, "none is allowed; 1 min used"),
+        ("check", 86, 1, "85 of 86 checks left"),
+        ("check", 86, 90, "4 beyond the 86 checks allowed"),
+        ("check", 0, 2, "none is allowed; 2 checks used"),
+        ("time", 0, 0, "none is allowed, none used"),
+    ],
+)
+def test_a_budget_says_how_far_it_is_overdrawn(unit: str, allowed: int, used: int, said: str) -> None:
+    """What is left, or how much beyond it is: never “0 s of 4 min left”."""
+    service = SimpleNamespace(
+        budget=BudgetNow(allowed=Fraction(allowed), used=used), current=SimpleNamespace(unit=unit)
+    )
+    assert budget_text(service) == said  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_everybody_says_the_same_of_an_outage(scene: Scene, browser: Browser) ->
     stage.play("mailgun-api", Fault.ERROR)
     until(lambda: daemon.metric(re.escape(labels)) == 0, 40)
     until(lambda: hook.told("began", "outage"), 20)
-    until(lambda: mailed(mail, "mailgun api is down since"), 20)
+    until(lambda: mailed(mail, "mailgun api has been down since"), 20)
     status = daemon.run("status", "--json")
     daemon.stop()
     daemon.start()
@@ -283,7 +283,7 @@ def test_everybody_says_the_same_of_an_outage(scene: Scene, browser: Browser) ->
     assert (last["condition"]["facts"]["ended"], last["condition"]["facts"]["counted_ms"]) == (end, counted)
 
     # The mail: one that says that it began, and one that says all.
-    (down,) = mailed(mail, r"mailgun api is down since (\S+ \S+) UTC\.")
+    (down,) = mailed(mail, r"mailgun api has been down since (\S+ \S+) UTC\.")
     (over,) = mailed(
         mail,
         r"Down since: (\S+ \S+) UTC\nOver since: (\S+ \S+) UTC, after (.+)\nCounted under the contract: (.+)\n",
