@@ -107,7 +107,7 @@ def _services(part: ContractReport, width: int) -> Table:
     for result in part.evaluation.services:
         style = STYLES[result.verdict]
         budget = budget_now(part.evaluation, result)
-        left = "" if budget is None else amount(result, int(budget.left))
+        left = "" if budget is None or not watched(result) else amount(result, int(budget.left))
         reached = Text(percent(result.availability) if watched(result) else "nothing seen", style=style)
         worst, coverage, counted = percent(result.worst_case), percent(result.coverage), amount(result, result.counted)
         verdict = Text(VERDICTS[result.verdict], style=style)

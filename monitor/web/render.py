@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -85,6 +86,7 @@ def html(
             utc=utc,
             days_of=days_of,
             instant=instant,
+            in_order=in_order,
             asset=asset,
             languages=LANGUAGES,
             section=section,
@@ -95,6 +97,12 @@ def html(
             **values,
         )
     )
+
+
+def in_order(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What an event says, in the order in which one would tell it: what and from when to when, then the rest."""
+    first = ("id", "kind", "reason", "start", "end", "announced")
+    return sorted(data.items(), key=lambda one: first.index(one[0]) if one[0] in first else len(first))
 
 
 def days_of(zone: str, period: Period) -> str:

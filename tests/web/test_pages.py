@@ -6,11 +6,17 @@ import re
 from fractions import Fraction
 
 import pytest
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 
+from monitor.judgement.events import make
+from monitor.store import open_store
 from monitor.times import iso
+from monitor.web.app import make_app
 from monitor.web.ports import Source
+from monitor.web.render import in_order
 from monitor.web.words import LANGUAGES, Words
+from tests.web.conftest import changed
+from tests.web.month import NOW, TARGETS, Settled, terms
 
 HTML = {"Accept": "text/html"}
 
@@ -142,3 +148,36 @@ def test_numbers_follow_the_language() -> None:
     assert Words("de").percent(Fraction(9987, 10_000)) == "99,8700\N{NO-BREAK SPACE}%"
     assert Words("sv").number(1234567) == "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567"
     assert Words("en").number(1234) == "1234"
+
+
+async def test_an_incident_of_few_words_leaves_the_monitors_page_whole(own: Source) -> None:
+    """A status page need not say how bad it is, nor what it is about."""
+    data = {
+        "contract": "mailgun",
+        "feed": "mailgun",
+        "incident": "i9",
+        "name": "Slow API",
+        "start": "2026-10-27T12:00:00Z",
+    }
+    with open_store(own.reader._path, "main", own.clock) as store:  # type: ignore[attr-defined]
+        store.writer.enter(make("feed_incident", data, source="feed:mailgun", at=NOW - 1000))
+    async with TestClient(TestServer(make_app(own))) as client:
+        assert "mailgun · Slow API" in plain(await page(client, "/monitor"))
+
+
+async def test_of_a_service_that_nobody_watches_no_budget_is_shown(own: Source) -> None:
+    """What is not known is neither up nor left."""
+    watched = Settled(contracts=terms(), targets=[one for one in TARGETS if one.service != "smtp"])
+    own.judge.reconfigure(watched)  # type: ignore[arg-type]
+    blind = changed(own, config=lambda: watched)
+    async with TestClient(TestServer(make_app(blind))) as client:
+        text = plain(await page(client, "/services/mailgun/smtp"))
+    assert "No target watches this service" in text
+    assert "left" not in text.partition("Calendar")[0]
+    assert "Budget over the period" not in text
+
+
+def test_an_event_is_told_in_the_order_of_its_time() -> None:
+    """From, to, announced; then the rest as it was entered."""
+    told = {"announced": "c", "end": "b", "note": "x", "start": "a", "kind": "scheduled", "services": []}
+    assert [name for name, _ in in_order(told)] == ["kind", "start", "end", "announced", "note", "services"]
