@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from monitor.config.load import Config, ContractConfig, TargetConfig
 from monitor.config.secrets import Source
 from monitor.durations import say_duration
+from monitor.sla.contract import Terms
+from monitor.sla.fields import listing
 
 
 def describe(config: Config) -> Iterator[str]:
@@ -41,7 +43,8 @@ def describe(config: Config) -> Iterator[str]:
         yield f"  {_target(target, config)}"
     per_minute = sum(60_000 / t.interval_ms for t in config.targets)
     if config.targets:
-        yield f"  {_plain(round(per_minute, 1))} probes a minute in all."
+        said = _plain(round(per_minute, 1))
+        yield f"  {said} probe{'' if said == '1' else 's'} a minute in all."
     if config.secrets:
         yield ""
         yield _heading(len(config.secrets), "secret")
@@ -67,11 +70,20 @@ def _contract(contract: ContractConfig) -> str:
     if terms.contract.period == "billing_month":
         period = f"the month from day {terms.billing_day}"
     fee = f", fee {terms.fee} {terms.currency}" if terms.fee is not None else ", no fee given: credits as percentages"
-    plan = f", plan {terms.plan}" if terms.plan else ""
+    credit = terms.contract.credit
+    if terms.fee is not None and credit and credit.cap_currency not in (None, terms.currency):
+        fee += f" (the cap is in {credit.cap_currency}: credits as percentages)"
     title = terms.contract.title or terms.contract.name
-    return (
-        f"{terms.name}: {title}, by {period} in {terms.contract.timezone}{fee if terms.contract.credit else ''}{plan}"
-    )
+    return f"{terms.name}: {title}, by {period} in {terms.contract.timezone}{fee if credit else ''}{_plan(terms)}"
+
+
+def _plan(terms: Terms) -> str:
+    """The plan, and what of the contract's rules speaks of no such plan."""
+    plans = list(dict.fromkeys(rule.plan for rule in terms.contract.rules if rule.plan is not None))
+    if terms.plan is None:
+        return f", no plan given: no rule for {listing(plans)} applies" if plans else ""
+    wrong = bool(plans) and terms.plan not in plans
+    return f", plan {terms.plan}" + (f", of which it knows nothing: it has rules for {listing(plans)}" if wrong else "")
 
 
 def _target(target: TargetConfig, config: Config) -> str:

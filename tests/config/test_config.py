@@ -112,6 +112,23 @@ def test_each_problem_is_told_in_its_place(path: Path) -> None:
         assert re.fullmatch(form, message), message
 
 
+def test_check_says_what_of_a_contract_cannot_apply(tmp_path: Path) -> None:
+    """A plan that no rule names, none where the rules name some, and a cap in other money than the fee."""
+    text = (
+        "contracts:\n  a: {preset: omicron, plan: platinum}\n  b: {preset: omicron}\n"
+        "  c: {preset: clicksend, fee: {amount: 200, currency: EUR}}\n  d: {preset: omicron, plan: growth}\n"
+        "targets:\n  - {name: one, interval: 60s, tcp: {host: h.example, port: 1}}\n"
+    )
+    result = CliRunner().invoke(cli, ["check", str(written(tmp_path, text))])
+    assert result.exit_code == 0, result.output
+    lines = {line.strip().partition(":")[0]: line for line in result.output.splitlines()}
+    assert lines["a"].endswith("plan platinum, of which it knows nothing: it has rules for starter, growth or scale")
+    assert lines["b"].endswith("no plan given: no rule for starter, growth or scale applies")
+    assert lines["c"].endswith("fee 200 EUR (the cap is in USD: credits as percentages)")
+    assert lines["d"].endswith("plan growth")
+    assert "1 probe a minute in all." in result.output
+
+
 def test_check_says_what_was_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each target and contract in a sentence; secrets as set or not set and never themselves."""
     monkeypatch.setenv("PW", "s3cret-word")
