@@ -51,20 +51,25 @@ def _when(at: int) -> str:
     return text.removesuffix(".000")
 
 
-def _amount(service: ServiceResult, value: int) -> str:
-    return f"{value} checks" if service.unit == "check" else say_duration(value)
+_BY = {"time": "", "minute": " by the minute", "second": " by the second"}
+
+
+def _counted(service: ServiceResult) -> str:
+    if service.unit == "check":
+        return f"{service.counted:,} of {service.out_of:,} checks, unknown {service.unknown:,}"
+    out_of, unknown = say_duration(service.out_of), say_duration(service.unknown)
+    return f"{say_duration(service.counted)} of {out_of}{_BY[service.unit]}, unknown {unknown}"
 
 
 def _service(service: ServiceResult, contract: Contract) -> list[str]:
     shown = "no data" if service.availability is None else percent_text(service.availability)
     worst = "" if service.worst_case is None else f", at worst {percent_text(service.worst_case)}"
-    coverage = "nothing" if service.coverage is None else percent_text(service.coverage)
-    target = "" if service.target_text is None else f" of {percentage(service.target_text)}"
+    of = "checks" if service.unit == "check" else "time"
+    coverage = "" if service.coverage is None else f", seen {percent_text(service.coverage)} of the {of}"
+    target = "" if service.target_text is None else f" ({percentage(service.target_text)} promised)"
     lines = [
-        f"{service.service}: {shown}{target}{worst}, seen {coverage} of the time: {_VERDICTS[service.verdict]}",
-        f"  counted {_amount(service, service.counted)} of {_amount(service, service.out_of)}"
-        f" by the {service.unit}, unknown {_amount(service, service.unknown)},"
-        f" left out {say_duration(service.excluded_ms)} of down time",
+        f"{service.service}: {shown}{target}{worst}{coverage}: {_VERDICTS[service.verdict]}",
+        f"  counted {_counted(service)}, left out {say_duration(service.excluded_ms)} of down time",
     ]
     if service.outages:
         rows = [("from (UTC)", "to", "lasted", "counted", "first seen", "claim by")]
