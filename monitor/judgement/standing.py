@@ -51,6 +51,17 @@ class OutageRef:
         return sum(part.counted_ms for _, part in self.parts)
 
     @property
+    def counted_checks(self) -> int | None:
+        """The same in checks, where these are counted; None where time is."""
+        checks = [part.counted_checks for _, part in self.parts if part.counted_checks is not None]
+        return sum(checks) if checks else None
+
+    @property
+    def counted(self) -> tuple[int, str]:
+        """What of it is counted and in what: `check`, or `time` in ms."""
+        return (self.counted_ms, "time") if self.counted_checks is None else (self.counted_checks, "check")
+
+    @property
     def outcome(self) -> str | None:
         """What failed first."""
         return self.parts[0][1].outcome

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.durations import say_duration
+from monitor.sla.evaluation import amount_text
 from monitor.sla.instants import write_instant
 from monitor.times import short, span
 
@@ -61,8 +62,8 @@ _Said = tuple[str, tuple[str, ...]]
 
 def _outage(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
     lines = [f"{where} has been down since {_exactly(since)} UTC.", *_first_seen(facts)]
-    if facts.get("counted_ms"):
-        lines.append(f"Counted so far: {say_duration(facts['counted_ms'])}.")
+    if facts.get("counted_checks", facts.get("counted_ms")):
+        lines.append(f"Counted so far: {_counted(facts)}.")
     return f"{where} is down", tuple(lines)
 
 
@@ -78,16 +79,21 @@ def _outage_over(where: str, since: int, facts: Mapping[str, Any]) -> _Said:
             f"Down since: {_exactly(since)} UTC",
             f"Seen down until: {_exactly(end)} UTC, after {say_duration(end - since)}; then nothing was known of it.",
             "Nobody saw it up again. Should it be seen down again, that is another outage.",
-            f"Counted under the contract: {say_duration(facts['counted_ms'])}",
+            f"Counted under the contract: {_counted(facts)}",
             *_first_seen(facts),
         )
     lines = (
         f"Down since: {_exactly(since)} UTC",
         f"Over since: {_exactly(end)} UTC, after {say_duration(end - since)}",
-        f"Counted under the contract: {say_duration(facts['counted_ms'])}",
+        f"Counted under the contract: {_counted(facts)}",
         *_first_seen(facts),
     )
     return f"Over: {where} was down for {span((end - since) // 1000 * 1000)}", lines
+
+
+def _counted(facts: Mapping[str, Any]) -> str:
+    checks = facts.get("counted_checks")
+    return amount_text("time", facts["counted_ms"]) if checks is None else amount_text("check", checks)
 
 
 def _first_seen(facts: Mapping[str, Any]) -> list[str]:

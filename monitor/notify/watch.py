@@ -102,7 +102,7 @@ def _of_service(
     if outage is not None:
         target, detail = first_failures.get(outage.id, ("", ""))
         facts = {**common, "outcome": outage.outcome or "", "target": target, "detail": detail}
-        facts["counted_ms"] = outage.counted_ms
+        facts |= _counted(outage)
         yield Condition(
             kind="outage",
             key=f"outage/{outage.id}",
@@ -140,6 +140,12 @@ def _of_service(
         )
 
 
+def _counted(outage: OutageRef) -> dict[str, Any]:
+    """What of it counts: checks too, where the contract counts these."""
+    value, unit = outage.counted
+    return {"counted_ms": outage.counted_ms, **({"counted_checks": value} if unit == "check" else {})}
+
+
 def ended(condition: Condition, outage: OutageRef | None, standing: Standing) -> Condition:
     """The same outage when it is over: where it ended and what it costs, as it is judged now.
 
@@ -152,8 +158,9 @@ def ended(condition: Condition, outage: OutageRef | None, standing: Standing) ->
         facts.pop("budget", None)
     if outage is None:
         facts |= {"withdrawn": True, "counted_ms": 0}
+        facts.pop("counted_checks", None)
     else:
-        facts |= {"ended": outage.end, "counted_ms": outage.counted_ms}
+        facts |= {"ended": outage.end, **_counted(outage)}
         if _unseen_from(outage, standing):
             facts["unseen"] = True
     return replace(condition, facts=facts)

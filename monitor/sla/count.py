@@ -220,6 +220,7 @@ def _outages(
         pieces += counted
         first, last, failures = _failures(seen.lines, start, end)
         counted_ms = total(counted)
+        checks = _checks(seen, subtract([(start, end)], out))[1] if contract.availability.unit == "check" else None
         outages.append(
             Outage(
                 start=start,
@@ -227,6 +228,7 @@ def _outages(
                 whole_start=whole_start,
                 whole_end=whole_end,
                 counted_ms=counted_ms,
+                counted_checks=checks,
                 pieces=tuple(counted),
                 outcome=None if first is None else first.outcome,
                 claim_by=claim_by(end) if counted_ms else None,

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from monitor.durations import say_duration
 from monitor.sla.contract import Rule, Terms, Tier
 from monitor.sla.instants import write_instant
 from monitor.sla.period import Period
@@ -19,6 +20,12 @@ from monitor.sla.values import Ticket
 Interval = tuple[int, int]
 State = tuple[int, int, str]
 """Start, end and ``up``, ``down`` or ``unknown``."""
+
+
+def amount_text(unit: str, value: int) -> str:
+    """A counted value in its unit: ``12 checks`` where checks are counted, else a length of time."""
+    return f"{value:,} check{'' if value == 1 else 's'}" if unit == "check" else say_duration(value)
+
 
 WHYS = {
     "excluded": "left out",
@@ -71,6 +78,8 @@ class Outage:
     """Where it ended, whatever the period, as far as observations go."""
     counted_ms: int
     """What of it is counted, before rounding."""
+    counted_checks: int | None
+    """How many of the checks that are counted lie in it, where the unit is ``check``; None in any other."""
     pieces: tuple[Interval, ...]
     """The counted pieces of it, in order."""
     outcome: str | None
@@ -83,6 +92,11 @@ class Outage:
     """How many observations in it failed with a counted outcome."""
     reported: int | None
     """The first report made within it, None without one (arithmetic §4, ``counts_from: report``)."""
+
+    @property
+    def counted(self) -> int:
+        """What of it is counted, in the unit of its service's result."""
+        return self.counted_ms if self.counted_checks is None else self.counted_checks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

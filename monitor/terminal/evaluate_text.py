@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from monitor.durations import say_duration
 from monitor.sla.contract import Contract
-from monitor.sla.evaluation import CreditResult, Evaluation, ServiceResult, TicketResult, percent_text, plain
+from monitor.sla.evaluation import (
+    CreditResult,
+    Evaluation,
+    ServiceResult,
+    TicketResult,
+    amount_text,
+    percent_text,
+    plain,
+)
 from monitor.sla.instants import write_instant
 from monitor.terminal.contract_text import percentage
 
@@ -78,7 +86,7 @@ def _service(service: ServiceResult, contract: Contract) -> list[str]:
                 _when(outage.start),
                 _when(outage.end),
                 say_duration(outage.end - outage.start),
-                say_duration(outage.counted_ms),
+                amount_text(service.unit, outage.counted),
                 outage.outcome or "-",
                 "-" if outage.claim_by is None else _when(outage.claim_by),
             )

@@ -14,7 +14,7 @@ from monitor.durations import say_duration
 from monitor.judgement.gap_text import say_gap
 from monitor.judgement.report import GENERATED, ContractReport, Report
 from monitor.judgement.standing import budget_now
-from monitor.sla.evaluation import Excuse
+from monitor.sla.evaluation import Excuse, amount_text
 from monitor.terminal.report_text import VERDICTS, amount, credit_steps, percent, watched, when
 
 WIDE = 112
@@ -129,11 +129,12 @@ def _outages(part: ContractReport) -> Table:
             seen = Text.assemble((one.outage.outcome or "", "red"))
             if one.first is not None:
                 seen.append(f" {one.first.target}: {one.first.detail}", style="dim")
-            lasted, counted = one.outage.end - one.outage.start, one.outage.counted_ms
+            lasted, counted = one.outage.end - one.outage.start, one.outage.counted
+            said = amount_text(part.evaluation.terms.contract.availability.unit, counted)
             table.add_row(
                 service,
                 _below(_span(one.outage.start, one.outage.end), seen),
-                say_duration(counted) if counted == lasted else _below(say_duration(counted), _of(lasted)),
+                said if counted == lasted else _below(said, _of(lasted)),
                 "" if one.outage.claim_by is None else when(one.outage.claim_by)[:16],
             )
     return table

@@ -10,7 +10,7 @@ from monitor.durations import say_duration
 from monitor.judgement.gap_text import say_gap
 from monitor.judgement.report import GENERATED, ContractReport, GapReport, OutageReport, Report
 from monitor.sla.contract import Contract, Terms
-from monitor.sla.evaluation import CreditResult, Excuse, ServiceResult, percent_text, plain
+from monitor.sla.evaluation import CreditResult, Excuse, ServiceResult, amount_text, percent_text, plain
 from monitor.sla.instants import DAY_MS, local_date, write_instant
 from monitor.store import Row
 
@@ -138,7 +138,7 @@ def _summary(services: Sequence[ServiceResult]) -> list[str]:
 
 def amount(result: ServiceResult, value: int) -> str:
     """A counted value in its unit."""
-    return f"{value:,} checks" if result.unit == "check" else say_duration(value)
+    return amount_text(result.unit, value)
 
 
 def _service(result: ServiceResult, outages: Sequence[OutageReport], contract: Contract) -> Iterator[str]:
@@ -159,7 +159,7 @@ def _service(result: ServiceResult, outages: Sequence[OutageReport], contract: C
     for name, value in rows:
         yield f"  {name:<20}{value}"
     for number, one in enumerate(outages, 1):
-        yield from _outage(number, one, contract)
+        yield from _outage(number, one, result, contract)
     for excuse in result.excuses:
         yield from _excuse(excuse)
 
@@ -169,7 +169,7 @@ def watched(result: ServiceResult) -> bool:
     return any(state != "unknown" for _, _, state in result.states)
 
 
-def _outage(number: int, one: OutageReport, contract: Contract) -> Iterator[str]:
+def _outage(number: int, one: OutageReport, result: ServiceResult, contract: Contract) -> Iterator[str]:
     outage = one.outage
     length = say_duration(outage.end - outage.start)
     same = outage.start // DAY_MS == outage.end // DAY_MS
@@ -178,7 +178,7 @@ def _outage(number: int, one: OutageReport, contract: Contract) -> Iterator[str]
         yield f"      it began before the period, at {when(outage.whole_start)}"
     if outage.whole_end > outage.end:
         yield f"      it goes on beyond, until {when(outage.whole_end)} as far as was seen"
-    counted = say_duration(outage.counted_ms) if outage.counted_ms else "nothing of it"
+    counted = amount(result, outage.counted) if outage.counted else "nothing of it"
     reported = f"; reported {when(outage.reported)}" if outage.reported is not None else ""
     if outage.reported is None and contract.availability.counts_from == "report":
         reported = ", as it was not reported while it lasted"

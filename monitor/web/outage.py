@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.judgement.standing import OutageRef, outage_id
 from monitor.sla.contract import Terms
-from monitor.sla.evaluation import Excuse
+from monitor.sla.evaluation import Excuse, amount_text
 from monitor.sla.instants import parse_instant
 from monitor.sla.values import OUTCOMES
 from monitor.store import Event, Gap, Row
@@ -246,7 +246,7 @@ def evidence_text(view: OutageView) -> str:
         f"began   {iso(outage.start)}",
         f"ended   {'still going on' if outage.running else iso(outage.end)}",
         f"lasted  {_seconds(outage.end - outage.start)} s",
-        f"counted {_seconds(outage.counted_ms)} s under the contract",
+        f"counted {_counted(outage)} under the contract",
         f"failed probes: {view.failed}",
         "",
         "time (UTC)                target                outcome           ms  what was seen",
@@ -263,6 +263,11 @@ def evidence_text(view: OutageView) -> str:
         lines += ["", "reference hosts during the failed probes:"]
         lines += [f"{host}: answered {good} of {every} times" for host, good, every in view.hosts]
     return "\n".join(lines) + "\n"
+
+
+def _counted(outage: OutageRef) -> str:
+    value, unit = outage.counted
+    return amount_text(unit, value) if unit == "check" else f"{_seconds(value)} s"
 
 
 def _seconds(ms: int) -> str:

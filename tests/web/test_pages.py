@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from monitor.judgement.events import make
 from monitor.store import open_store
+from monitor.terminal.report_text import amount
 from monitor.times import iso
 from monitor.web.app import make_app
 from monitor.web.ports import Source
@@ -75,6 +76,25 @@ async def test_a_service_shows_its_month(client: TestClient, shared: Source) -> 
     assert text.count('<td class="c-') >= 31
     assert "1 h 2 min" in plain(text)
     assert "breached" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_an_outage_is_counted_in_what_the_contract_counts(
+    client: TestClient, shared: Source, language: str
+) -> None:
+    """Where checks are counted, the list, the outage's page and its evidence say checks, as the report does."""
+    result = shared.judge.evaluate("mailpro").service("sms_gateway")
+    (outage,) = result.outages
+    assert (result.unit, outage.counted > 1) == ("check", True)
+    assert outage.counted == result.counted
+    wanted = Words(language).n("checks", outage.counted)
+    assert amount(result, outage.counted) == Words("en").n("checks", outage.counted)
+    headers = {"Accept-Language": language}
+    listed = await page(client, "/services/mailpro/sms_gateway", **headers)
+    assert f'data-l="{Words(language).t("service.counted")}" class="num">{wanted}</td>' in listed
+    shown = await page(client, f"/services/mailpro/sms_gateway/outages/{iso(outage.whole_start)}", **headers)
+    assert f'<dd class="big">{wanted}</dd>' in shown
+    assert f"counted {outage.counted} checks under the contract" in shown
 
 
 async def test_a_timeline_is_zoomed_by_address(client: TestClient) -> None:
