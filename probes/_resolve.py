@@ -167,7 +167,10 @@ def servers(resolver: dns.asyncresolver.Resolver) -> list[str]:
 
 def from_hosts(host: str) -> tuple[str, ...]:
     """The addresses that /etc/hosts gives the name."""
-    return _hosts(_HOSTS.stat().st_mtime_ns).get(host.lower().rstrip("."), ())
+    try:
+        return _hosts(_HOSTS.stat().st_mtime_ns).get(host.lower().rstrip("."), ())
+    except OSError:  # a container may have none, or hide it from us
+        return ()
 
 
 @lru_cache(maxsize=2)

@@ -95,6 +95,11 @@ def read_terms(
     for name, entry in section.items():
         if only is not None and name != only:
             continue
+        reading = Reading()
+        reading.open_mapping({name: entry}, (), what="contracts")
+        if reading.faults:
+            problems.extend(problems_of(document, Faulty(reading.faults), ("contracts",)))
+            continue
         terms = _entry(document, folder, problems, name, entry, others)
         if terms is not None:
             found[name] = terms

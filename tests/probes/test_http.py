@@ -23,6 +23,7 @@ import probes
 from probes._about import SOURCE, user_agent
 from probes._answer import Answer
 from probes._outcome import Failed, Outcome
+from probes._resolve import from_hosts
 from probes._trace import Trace
 from probes._unpack import Unpacked
 from probes._url import parse
@@ -305,6 +306,14 @@ async def test_tls_facts_and_phases(ca_file: Path) -> None:
     assert result.tls is not None
     assert result.tls.version == "TLSv1.3"
     assert result.tls.not_after is not None
+
+
+def test_a_machine_without_a_table_of_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some containers have none: then the resolver alone is asked."""
+    monkeypatch.setattr("probes._resolve._HOSTS", tmp_path / "hosts")
+    assert from_hosts("api.example") == ()
+    (tmp_path / "hosts").write_text("192.0.2.7 api.example\n")
+    assert from_hosts("API.example.") == ("192.0.2.7",)
 
 
 async def test_a_name_that_resolves_to_nothing_good() -> None:
