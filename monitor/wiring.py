@@ -61,8 +61,10 @@ class Running:
         self.context: Context
         self._doors: serving.Doors
         self._ended = asyncio.Event()
+        self._up = False
         self._reason = "stop"
         self._reloading = asyncio.Lock()
+        self._next_reload: asyncio.Task[str | None] | None = None
         self._loading: asyncio.Task[None] | None = None
 
     @property
@@ -78,7 +80,9 @@ class Running:
     async def until_the_end(self, say: Say) -> None:
         """Start, say where the pages are, run until `end` is called, and stop. Raises Refused where it cannot start."""
         async with AsyncExitStack() as stack:
-            await self._start(stack)
+            async with self._reloading:  # who asks for a reload meanwhile waits for the start
+                await self._start(stack)
+                self._up = True
             say(f"slaproof watches {len(self.config.targets)} targets; its pages are at {self.address}")
             self.supervisor.ready(self._status())
             await self._ended.wait()
@@ -144,8 +148,19 @@ class Running:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def reload(self) -> str | None:
-        """Read the configuration anew; the sentence that says why the old one stays in force, or None."""
+        """Read the configuration anew; the sentence that says why the old one stays in force, or None.
+
+        However often it is asked for while another reload is under way, the file is read once more after it.
+        """
+        if self._next_reload is None:
+            self._next_reload = asyncio.get_running_loop().create_task(self._reload_in_turn())
+        return await asyncio.shield(self._next_reload)
+
+    async def _reload_in_turn(self) -> str | None:
         async with self._reloading:
+            self._next_reload = None  # whoever asks from here on may have written the file since it was read
+            if not self._up:
+                return "slaproof could not start"
             self.supervisor.reloading()
             problem = await self._reload()
             self.supervisor.ready(self._status() if problem is None else f"the configuration cannot be used: {problem}")

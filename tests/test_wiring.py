@@ -14,6 +14,7 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.config.load import load
 from monitor.errors import Refused
+from monitor.store import Event
 from monitor.wiring import LOAD_PAUSE_S, Running, _load
 from tests.fakes import FakeClock
 
@@ -74,7 +75,7 @@ async def test_a_reload_that_waits_for_a_judgement_leaves_the_loop_alone(
     ("listen", "why"),
     [
         ("192.0.2.77:8080", "192.0.2.77:8080 cannot be listened on: Cannot assign requested address. Change “listen”"),
-        ("a..b:8080", "a..b:8080 cannot be listened on: no such name. Change “listen”"),
+        ("ü" * 60 + ":8080", "ü:8080 cannot be listened on: no such name. Change “listen”"),
         ("127.0.0.1:{taken}", "cannot be listened on: Address already in use. Stop what listens there"),
     ],
 )
@@ -85,3 +86,22 @@ async def test_an_address_that_cannot_be_listened_on(tmp_path: Path, listen: str
         file.write_text(f"listen: {listen.format(taken=taken.getsockname()[1])}\n")
         with pytest.raises(Refused, match=re.escape(why)):
             await Running(load(file), clock=SystemClock()).until_the_end(lambda _: None)
+
+
+async def test_a_storm_of_reloads_is_one_or_two(tmp_path: Path) -> None:
+    """Those that wait are one; one that comes before the start is done waits for it, and the end does for none."""
+    file = tmp_path / "m.yaml"
+    file.write_text("listen: 127.0.0.1:0\ntargets: [{name: t, interval: 1h, tcp: {host: 127.0.0.1, port: 9}}]\n")
+    running = Running(load(file), clock=SystemClock())
+    started = asyncio.Event()
+    whole = asyncio.create_task(running.until_the_end(lambda _: started.set()))
+    await asyncio.sleep(0)
+    early = asyncio.create_task(running.reload())
+    await started.wait()
+    file.write_text(file.read_text().replace("1h", "2h"))
+    assert await asyncio.gather(early, *(running.reload() for _ in range(50))) == [None] * 51
+    assert running.config.targets[0].interval_ms == 7_200_000
+    await running.context.store.writer.put_event(Event(kind="start", at=0, data={}))  # all before it is written
+    assert 1 <= len(running.context.store.reader.events(kinds=["reload"])) <= 2
+    running.end("test")
+    await whole
