@@ -149,7 +149,7 @@ def test_a_key_from_its_making_to_its_end(folder: Path) -> None:
     assert turned["keys"] == [made["key"], turned["key"]]
     gone = answer("key", "revoke", old, "--reason", "lost")
     assert (gone["revoked"], gone["reason"], len(gone["notes"])) == (old, "lost", 2)
-    secret = private.rpartition("+")[2]
+    secret = private.split("+", 4)[4]  # base64 may have a plus of its own
     assert secret not in json.dumps([made, turned, gone, answer("key", "show")])
     assert answer("key", "show") == {name: gone[name] for name in ("key", "file", "public", "keys", "notes")}
 
