@@ -9,8 +9,16 @@ from fractions import Fraction
 from monitor.durations import say_duration
 from monitor.judgement.gap_text import say_gap
 from monitor.judgement.report import GENERATED, ContractReport, GapReport, OutageReport, Report
-from monitor.sla.contract import Contract, Terms
-from monitor.sla.evaluation import CreditResult, Excuse, ServiceResult, amount_text, percent_text, plain
+from monitor.sla.contract import Terms
+from monitor.sla.evaluation import (
+    CreditResult,
+    Evaluation,
+    Excuse,
+    ServiceResult,
+    amount_text,
+    percent_text,
+    plain,
+)
 from monitor.sla.instants import DAY_MS, local_date, write_instant
 from monitor.store import Row
 
@@ -83,7 +91,7 @@ def _contract(part: ContractReport) -> Iterator[str]:
     yield ""
     yield from _summary(evaluation.services)
     for result in evaluation.services:
-        yield from _service(result, part.outages[result.service], terms.contract)
+        yield from _service(result, part.outages[result.service], evaluation)
     if evaluation.credit is not None:
         yield ""
         yield "Credit"
@@ -141,7 +149,7 @@ def amount(result: ServiceResult, value: int) -> str:
     return amount_text(result.unit, value)
 
 
-def _service(result: ServiceResult, outages: Sequence[OutageReport], contract: Contract) -> Iterator[str]:
+def _service(result: ServiceResult, outages: Sequence[OutageReport], evaluation: Evaluation) -> Iterator[str]:
     if not watched(result):
         yield ""
         yield f"{result.service}: {VERDICTS[result.verdict]}; nothing was observed of it"
@@ -159,7 +167,7 @@ def _service(result: ServiceResult, outages: Sequence[OutageReport], contract: C
     for name, value in rows:
         yield f"  {name:<20}{value}"
     for number, one in enumerate(outages, 1):
-        yield from _outage(number, one, result, contract)
+        yield from _outage(number, one, result, evaluation)
     for excuse in result.excuses:
         yield from _excuse(excuse)
 
@@ -169,18 +177,22 @@ def watched(result: ServiceResult) -> bool:
     return any(state != "unknown" for _, _, state in result.states)
 
 
-def _outage(number: int, one: OutageReport, result: ServiceResult, contract: Contract) -> Iterator[str]:
+def _outage(number: int, one: OutageReport, result: ServiceResult, evaluation: Evaluation) -> Iterator[str]:
     outage = one.outage
     length = say_duration(outage.end - outage.start)
     same = outage.start // DAY_MS == outage.end // DAY_MS
     yield f"  Outage {number}: {when(outage.start)} to {when(outage.end, day=not same)}, {length}"
     if outage.whole_start < outage.start:
         yield f"      it began before the period, at {when(outage.whole_start)}"
-    if outage.whole_end > outage.end:
+    if outage.whole_end > outage.end and not evaluation.period.complete:
+        yield "      it was not over yet"
+    elif outage.whole_end > outage.end:
         yield f"      it goes on beyond, until {when(outage.whole_end)} as far as was seen"
     counted = amount(result, outage.counted) if outage.counted else "nothing of it"
     reported = f"; reported {when(outage.reported)}" if outage.reported is not None else ""
-    if outage.reported is None and contract.availability.counts_from == "report":
+    terms = evaluation.terms.contract.availability
+    # In checks and seconds the report plays no part in what counts (arithmetic §4).
+    if not outage.counted and not outage.reported and terms.counts_from == "report" and terms.unit in ("time", "minute"):
         reported = ", as it was not reported while it lasted"
     yield f"      counted      {counted}{reported}"
     if one.first is not None:

@@ -320,6 +320,34 @@ def test_a_letter_does_not_call_in_time_what_is_late(here, language, said):
     assert said not in " ".join(write(case, language=language).split())
 
 
+@pytest.mark.parametrize(
+    ("language", "before", "after", "running"),
+    [
+        ("en", "began before the period: ", "went on after it until: ", "(not over yet)"),
+        ("de", "begann vor dem Zeitraum: ", "dauerte danach bis: ", "(noch nicht beendet)"),
+        ("sv", "började före perioden: ", "pågick därefter till: ", "(ännu inte avslutat)"),
+        ("es", "empezó antes del periodo: ", "siguió después hasta: ", "(aún no ha terminado)"),
+    ],
+)
+def test_an_outage_longer_than_the_period_is_not_cut_off_in_silence(here, language, before, after, running):
+    """The part within the period is what is claimed; when it began and ended stands beside it."""
+    case = make(here, "mailgun", "2026-06", "x")
+    (only,) = case.outages
+    text = " ".join(write(case, language=language).split())
+    assert before not in text
+    assert after not in text
+    longer = replace(only, outage=replace(only.outage, whole_start=DOWN - 7 * MINUTE, whole_end=DOWN + 77 * MINUTE))
+    text = " ".join(write(replace(case, outages=(longer,)), language=language, local=zone("UTC")).split())
+    assert f"{before}2026-06-20 09:53:00 UTC" in text
+    assert f"{after}2026-06-20 11:17:00 UTC" in text
+    assert running not in text
+    period = replace(case.evaluation.period, to=longer.outage.end)
+    now = replace(case, outages=(longer,), evaluation=replace(case.evaluation, period=period))
+    text = " ".join(write(now, language=language, local=zone("UTC")).split())
+    assert f"2026-06-20 11:06:00 UTC {running}" in text
+    assert after not in text
+
+
 def test_the_commands(here):
     """The list as a table and as JSON, and a letter of a period long past."""
     config = str(here.config.path)
@@ -387,6 +415,11 @@ def test_the_next_deadline_is_told_as_long_as_something_can_be_claimed(tmp_path)
         said = report_text(report(judge, store.reader, config, clock, location="main", period="2026-06", contract=None))
         assert "(the first time limit; each outage has its own)" in " ".join(said.split())
         assert "nothing of it, as it was not reported while it lasted" in " ".join(said.split())
+        assert "it was not over yet" not in said
+        then = FakeClock(DOWN + 30 * MINUTE)
+        early = Judge(store.reader, config, then)
+        cut = report_text(report(early, store.reader, config, then, location="main", period="2026-06", contract=None))
+        assert "it was not over yet" in cut
         evaluated = write_evaluation(judge.evaluate("clicksend", "2026-06"))
         assert "what was not reported to the provider while it lasted does not count" in evaluated
         assert "while it lasted" not in write_evaluation(judge.evaluate("mailgun", "2026-06"))
