@@ -60,6 +60,11 @@ class Availability:
     """``outage`` or ``report``."""
     counted_outcomes: frozenset[str] = PROVIDER_OUTCOMES
 
+    @property
+    def needs_report(self) -> bool:
+        """Whether a service's count begins with the report: in seconds and checks it plays no part (arithmetic §4)."""
+        return self.counts_from == "report" and self.unit in ("time", "minute")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaintenanceTerms:

@@ -93,7 +93,7 @@ def _service(service: ServiceResult, contract: Contract) -> list[str]:
             for outage in service.outages
         ]
         lines += table(rows)
-    if contract.availability.counts_from == "report" and any(one.reported is None for one in service.outages):
+    if contract.availability.needs_report and any(one.reported is None for one in service.outages):
         lines.append("  what was not reported to the provider while it lasted does not count")
     for excuse in service.excuses:
         lines.append(

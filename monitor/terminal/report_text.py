@@ -190,9 +190,7 @@ def _outage(number: int, one: OutageReport, result: ServiceResult, evaluation: E
         yield f"      it goes on beyond, until {when(outage.whole_end)} as far as was seen"
     counted = amount(result, outage.counted) if outage.counted else "nothing of it"
     reported = f"; reported {when(outage.reported)}" if outage.reported is not None else ""
-    terms = evaluation.terms.contract.availability
-    # In checks and seconds the report plays no part in what counts (arithmetic §4).
-    if not outage.counted and not outage.reported and terms.counts_from == "report" and terms.unit in ("time", "minute"):
+    if not outage.counted and outage.reported is None and evaluation.terms.contract.availability.needs_report:
         reported = ", as it was not reported while it lasted"
     yield f"      counted      {counted}{reported}"
     if one.first is not None:
