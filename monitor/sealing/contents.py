@@ -4,7 +4,8 @@
    belongs to neither goes into groups of the monitor's own, which are sealed like the others and shown to nobody.
 2. A segment goes from its target's first slot of the UTC day to the first slot of the next. It balances: slots that
    nothing accounts for are admitted as a gap with that reason.
-3. An event belongs to the day on which it was entered.
+3. An event belongs to the day on which it was entered, and stands there by that time: after a clock was set back, not
+   in the order of entry.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def day_contents(reader: Reader, day: str, ledger_secret: bytes, *, until: int |
         parts(group)["segments"].append(_segment(reader, day, name, location, day_plan(start, spans), until))
     end = start + DAY_MS if until is None else min(until, start + DAY_MS)
     roots = _Roots(reader, configs)
-    for event in reader.events(entered_from=start, entered_until=end):
+    for event in sorted(reader.events(entered_from=start, entered_until=end), key=lambda event: event.entered_at):
         if event.kind != "config":
             group = roots.group(event)
             parts(group)["events"].append((event.entered_at, content_of(event, group)))

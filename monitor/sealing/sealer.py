@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from monitor.clock import Clock
 from monitor.judgement.events import make
 from monitor.keys import Keys
-from monitor.proof.canonical import parse_canonical, sha256
+from monitor.proof.canonical import sha256
 from monitor.proof.ledger import (
     COMMON,
     HeartbeatGroup,
@@ -25,13 +25,13 @@ from monitor.proof.ledger import (
     Sealed,
     day_name,
     day_start,
-    heartbeat_group,
     seal_day,
     seal_heartbeat,
     seal_supplement,
 )
 from monitor.proof.note import sign_note
 from monitor.proof.segment import DAY_MS, Rows, Segment, segment_bytes
+from monitor.sealing.commitments import event_id, in_keeping, so_far
 from monitor.sealing.contents import GroupDay, configurations, day_contents, first_day, rows_by_day
 from monitor.sealing.packing import pack_group, unpack_groups
 from monitor.store.ledger import LedgerEntry, LedgerHeartbeat, SegmentRef
@@ -131,9 +131,12 @@ class Sealer:
     async def _seal(self, day: str, secret: bytes) -> LedgerEntry:
         state = await self._state()
         groups = await self._store.run(day_contents, self._store.reader, day, secret)
-        beats = [beat.entry for beat in await self._store.run(self._store.ledger.heartbeats, day)]
+        beats = await self._store.run(self._store.ledger.heartbeats, day)
+        # What is left out here was entered later than its time says: it is found as late, and becomes a supplement.
+        groups = await self._store.run(in_keeping, self._store.reader, day, groups, beats)
         now = self._clock.now_ms()
-        sealed = seal_day(state, day=day, groups=[one.group() for one in groups], sealed_at=now, heartbeats=beats)
+        heartbeats = [beat.entry for beat in beats]
+        sealed = seal_day(state, day=day, groups=[one.group() for one in groups], sealed_at=now, heartbeats=heartbeats)
         return await self._keep("day", day, groups, sealed, state.log.size, now)
 
     async def _keep(
@@ -226,7 +229,7 @@ class Sealer:
                 rows = Rows.of(row for row in segment.rows.rows() if row.at not in have)
                 if len(rows):
                     segments.append(replace(segment, rows=rows, plan=(), surplus=0, supplement=True))
-            events = tuple(e for e in group.events if _event_id(e[1]) not in known_ids)
+            events = tuple(e for e in group.events if event_id(e[1]) not in known_ids)
             late = replace(group, configs=(), segments=tuple(segments), events=events)
             if group.name == COMMON or not late.empty:
                 found.append(late)
@@ -234,7 +237,7 @@ class Sealer:
 
     def _sealed_events(self, entries: Sequence[LedgerEntry]) -> set[str]:
         return {
-            _event_id(event)
+            event_id(event)
             for entry in entries
             for shown in unpack_groups(
                 content for content in self._store.ledger.contents(entry.index) if content.kind == "event"
@@ -280,16 +283,7 @@ class Sealer:
         return kept
 
     def _so_far(self, day: str, secret: bytes, horizon: int) -> list[HeartbeatGroup]:
-        return [
-            heartbeat_group(
-                one.name,
-                one.secret,
-                horizon=horizon,
-                segments=sorted(one.segments, key=lambda s: (s.target, s.location)),
-                events=one.events,
-            )
-            for one in day_contents(self._store.reader, day, secret, until=horizon)
-        ]
+        return [so_far(one, horizon) for one in day_contents(self._store.reader, day, secret, until=horizon)]
 
 
 def _references(segment: Segment) -> list[SegmentRef]:
@@ -305,7 +299,3 @@ def _references(segment: Segment) -> list[SegmentRef]:
         )
         for start, count in rows_by_day(segment).items()
     ]
-
-
-def _event_id(content: bytes) -> str:
-    return str(parse_canonical(content)["id"])

@@ -22,7 +22,7 @@ from monitor.sandbox.history import DAY, Watched
 from monitor.sla.evaluate import evaluate
 from monitor.sla.reading import read_contract
 from monitor.statement.sign import own_identity
-from monitor.store import Row
+from monitor.store import Event, Row
 from monitor.store.proofs import ProofRecord
 from monitor.store.sqlite import SqliteStore
 from tests.fakes import FakeClock
@@ -30,6 +30,7 @@ from tests.proving.month import END, START, fill, new_keys, new_store, sealer
 from tests.servers import need
 
 WANTED = Wanted(contract="example", period="2026-10", customer="Example GmbH")
+MAIL = (Watched("mail-api", "http", 300_000, "example", "api"), Watched("relay", "smtp", 300_000, "example", "smtp"))
 
 
 class Bench(NamedTuple):
@@ -243,11 +244,7 @@ async def test_heartbeats_through_the_day_agree_with_its_seal(tmp_path: Path) ->
     clock = FakeClock(START - DAY)
     store = new_store(tmp_path, clock)
     keys = new_keys(tmp_path)
-    targets = [
-        Watched("mail-api", "http", 300_000, "example", "api"),
-        Watched("relay", "smtp", 300_000, "example", "smtp"),
-    ]
-    await fill(store, clock, start=START - DAY, end=START + 3 * DAY, targets=targets, seed=40)
+    await fill(store, clock, start=START - DAY, end=START + 3 * DAY, targets=MAIL, seed=40)
     one = sealer(store, clock, keys)
     beats = 0
     for hour in range(24, 24 * 4 + 1):
@@ -267,6 +264,45 @@ async def test_heartbeats_through_the_day_agree_with_its_seal(tmp_path: Path) ->
     store.close()
     assert [state for state, _ in found[True]] == ["good"]
     assert [(state, "not opened here" in text) for state, text in found[False]] == [("note", True)]
+
+
+async def test_a_clock_set_back_within_a_day_spoils_no_proof(tmp_path: Path) -> None:
+    """What is entered then stands by its time, or in a supplement where a heartbeat had spoken for that time."""
+    clock = FakeClock(START - DAY)
+    store = new_store(tmp_path, clock)
+    keys = new_keys(tmp_path)
+    await fill(store, clock, start=START - DAY, end=START + 2 * DAY, targets=MAIL, seed=40)
+    one = sealer(store, clock, keys)
+
+    async def told(note: str) -> None:
+        data = {"contract": "example", "services": ["api"], "reason": "customer_error", "note": note,
+                "start": "2026-10-02T11:00:00Z", "end": "2026-10-02T11:05:00Z"}  # fmt: skip
+        await store.writer.put_event(make("exclusion", data, source="cli"))
+
+    noon = START + DAY + DAY // 2
+    for hour in range(24 + 11):
+        clock.set_ms(START + hour * 3_600_000 + 300_000)
+        await one.step()
+    clock.set_ms(noon - 240_000)
+    await told("before the heartbeat")
+    clock.set_ms(noon + 300_000)
+    await one.step()
+    await told("after the heartbeat")
+    clock.set_ms(noon - 300_000)
+    step = {"reason": "clock_stepped_back", "ms": 600_000, "from": noon - 300_000, "to": noon + 300_000}
+    await store.writer.put_event(Event(kind="clock_step", at=noon - 300_000, data=step))
+    await told("in the time repeated")
+    clock.set_ms(START + 2 * DAY + 600_000)
+    sealed = await one.step()
+    assert [getattr(entry, "kind", "heartbeat") for entry in sealed] == ["day", "supplement"]
+    secret = await store.ledger.secret(b"n" * 32)
+    prover = Prover(store, keys, own_identity(b"s" * 32, "E", START), secret)
+    for shown in (True, False):
+        made = await asyncio.to_thread(prover.prove, replace(WANTED, heartbeats=shown), clock.now_ms())
+        assert isinstance(made, Made)
+        verdict = verify(made.bundle, Known(keys=(keys.signer.key,)), recount)
+        assert [step.text for step in verdict.steps if step.state == "bad"] == []
+    store.close()
 
 
 async def test_other_programs_read_the_statement(bench: Bench) -> None:
