@@ -19,6 +19,7 @@ from monitor.clock import Clock
 from monitor.config.in_force import config_data, dated
 from monitor.config.load import Config
 from monitor.probing import adjtime, descriptors
+from monitor.probing.clock_record import ClockRecord
 from monitor.probing.foreign_clocks import ForeignClocks
 from monitor.probing.purse import Purse
 from monitor.probing.reference import Reference
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 CLOCK_READ_S = 30.0
-CLOCK_EVENT_S = 3_600.0
 ABANDON_S = 2.0
 """How long after its deadline a probe that does not come back is given up."""
 
@@ -95,7 +95,8 @@ class Daemon:
         self.foreign_clocks = ForeignClocks()
         self._clock_suspect = False
         """What the foreign clocks said at the last beat: too much to ask for each probe."""
-        self._clock_read_at = self._clock_event_at = float("-inf")
+        self._clock_read_at = float("-inf")
+        self._clock_record = ClockRecord()
         self.started_at = 0
         """When probing began, ms; 0 before."""
         self.beaten_at = clock.monotonic()
@@ -149,6 +150,7 @@ class Daemon:
         await asyncio.gather(
             *self._tasks, *self._others, *([self._beat_task] if self._beat_task else []), return_exceptions=True
         )
+        self._clock_events(self._clock_record.rest())
         stopped = self._writer.put_event(Event(kind="stop", at=self._clock.now_ms(), data={"reason": reason}))
         try:
             async with asyncio.timeout(grace_s):
@@ -253,22 +255,14 @@ class Daemon:
         self._event("online" if online else "offline", now, {"hosts": hosts})
 
     def _note_clock(self, now: float) -> None:
-        """Read the kernel's opinion of its clock; record it hourly, and when it changes its mind."""
-        before, state = self.clock_state, self._read_clock()
-        self.clock_state = state
-        if state is None:
-            return
-        changed = before is not None and before.synchronised != state.synchronised
-        if not changed and now - self._clock_event_at < CLOCK_EVENT_S:
-            return
-        self._clock_event_at = now
-        data = {
-            "offset_us": round(state.offset_s * 1e6),
-            "estimated_error_us": round(state.estimated_error_s * 1e6),
-            "max_error_us": round(state.max_error_s * 1e6),
-            "synchronised": state.synchronised,
-        }
-        self._event("clock_offset", self._clock.now_ms(), data)
+        """Read the kernel's opinion of its clock."""
+        self.clock_state = state = self._read_clock()
+        if state is not None:
+            self._clock_events(self._clock_record.read(state, now))
+
+    def _clock_events(self, due: Sequence[dict[str, Any]]) -> None:
+        for data in due:
+            self._event("clock_offset", self._clock.now_ms(), data)
 
     # -- slots and probes ----------------------------------------------------------------------------------------------
 

@@ -215,9 +215,9 @@ def _clock(events: Sequence[JSON], start: int, to: int) -> ClockFacts:
     offsets = [int(data["offset_us"]) for data in read if "offset_us" in data]
     steps = [(event["at"], int(event["data"].get("ms", 0))) for event in inside if event["event"] == "clock_step"]
     return ClockFacts(
-        samples=len(read),
+        samples=sum(int(data.get("readings", 1)) for data in read),
         worst_us=max(offsets, key=abs, default=None),
-        unsynchronised=sum(1 for data in read if data.get("synchronised") is False),
+        unsynchronised=sum(int(data.get("readings", 1)) for data in read if data.get("synchronised") is False),
         steps=tuple(steps),
     )
 

@@ -138,7 +138,7 @@ class World:
             events = [
                 event_bytes(
                     id=f"{day}-{n:04d}", at=start + n * 1000, entered_at=start + n * (DAY_MS // self.clock_events),
-                    kind="clock_offset", data={"offset_ms": 1.25, "source": "ntp"},
+                    kind="clock_offset", data={"readings": 720, "offset_us": 1250},
                 )
                 for n in range(self.clock_events)
             ]  # fmt: skip

@@ -568,7 +568,7 @@ def told() -> list[Event]:
             ("2026-10-09T13:00:10Z", "offline", {}),
             ("2026-10-09T13:22:01Z", "online", {}),
             ("2026-10-19T04:44:00Z", "start", {"version": "0.1.0"}),
-            ("2026-10-27T12:00:00Z", "clock_offset", {"offset_ms": 1.8}),
+            ("2026-10-27T12:00:00Z", "clock_offset", {"offset_us": 1_800}),
         )
     ]
     incident = {
