@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any
 
@@ -64,6 +64,8 @@ class ContractReport:
     balances: tuple[Balance, ...]
     statements: tuple[Statement, ...]
     """What people stated that touches the period."""
+    left: tuple[str, ...] = ()
+    """Targets that were observed in the period for this contract and that the configuration no longer names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,9 @@ def gather(
             refused = error
             continue
         targets = [target for target in config.targets if (target.contract or LONE) == name]
-        parts.append(_contract(judge, reader, configs, name, evaluation, targets, clock.now_ms()))
+        part = _contract(judge, reader, configs, name, evaluation, targets, clock.now_ms())
+        here, its = {target.name for target in config.targets}, evaluation.period
+        parts.append(replace(part, left=_left(reader, configs, name, here, its.start, its.to)))
     if not parts and refused is not None:
         raise refused
     generated = bool(reader.events(kinds=["demo"]))
@@ -134,6 +138,20 @@ def _contract(
         balances=tuple(_balances(reader, configs, targets, gaps, period.start, period.to, now)),
         statements=statements,
     )
+
+
+def _left(
+    reader: Reader, configs: Sequence[Event], contract: str, here: Collection[str], start: int, end: int
+) -> tuple[str, ...]:
+    """Whose observations are not judged: what a target that was taken out or renamed saw must not vanish unsaid."""
+    belonged = {
+        name: known.get("contract") or LONE
+        for event in configs
+        for name, known in event.data.get("targets", {}).items()
+        if name not in here
+    }
+    names = [name for name in sorted(belonged) if belonged[name] == contract]
+    return tuple(name for name in names if reader.counts(start, end, targets=[name]))
 
 
 def _balances(
@@ -256,6 +274,7 @@ def _contract_json(part: ContractReport) -> dict[str, Any]:
     return {
         **answer,
         "contract": part.name or None,
+        "no_longer_configured": list(part.left),
         "gaps": [
             {
                 "start": write_instant(gap.start),

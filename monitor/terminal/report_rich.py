@@ -15,7 +15,7 @@ from monitor.judgement.gap_text import say_gap
 from monitor.judgement.report import GENERATED, ContractReport, Report
 from monitor.judgement.standing import budget_now
 from monitor.sla.evaluation import Excuse, amount_text
-from monitor.terminal.report_text import VERDICTS, amount, credit_steps, percent, watched, when
+from monitor.terminal.report_text import VERDICTS, amount, credit_steps, percent, say_left, watched, when
 
 WIDE = 112
 """From so many columns on a service's figures stand on one line."""
@@ -174,6 +174,8 @@ def _monitor(part: ContractReport) -> list[RenderableType]:
             told = _below(_span(gap.start, gap.end), f"{said}: {names}")
             table.add_row(told, say_duration(gap.end - gap.start), f"{gap.slots:,}")
         lines.append(table)
+    if part.left:
+        lines.append(Text(say_left(part.left), style="yellow"))
     due = [one for one in part.balances if one.expected]
     off = [one for one in part.balances if one.difference]
     lines += [

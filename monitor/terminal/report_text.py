@@ -284,6 +284,8 @@ def _monitor(part: ContractReport) -> Iterator[str]:
             continue
         for gap in gaps:
             yield from _gap(gap, said)
+    if part.left:
+        yield from _wrapped("  ", say_left(part.left), hang="      ")
     off = [one for one in part.balances if one.difference]
     for one in off:
         yield from _wrapped(
@@ -297,6 +299,11 @@ def _monitor(part: ContractReport) -> Iterator[str]:
     extra = sum(one.extra for one in part.balances)
     if extra:
         yield f"  Beside the schedule: {extra:,} observations."
+
+
+def say_left(names: Sequence[str]) -> str:
+    """That there are observations which this report leaves out."""
+    return f"Observed in this period and not judged, for the configuration no longer names it: {', '.join(names)}"
 
 
 def _gap(gap: GapReport, said: str) -> Iterator[str]:

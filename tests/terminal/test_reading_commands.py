@@ -127,6 +127,20 @@ def run(folder: Path, *args: str) -> Result:
     return CliRunner().invoke(cli, [*args, "--config", str(folder / "monitor.yaml")], catch_exceptions=False)
 
 
+def test_a_target_that_was_renamed_does_not_vanish_unsaid(folder: Path) -> None:
+    """What was observed under a name that the configuration no longer has is not judged, and that is said."""
+    renamed = folder / "renamed.yaml"
+    renamed.write_text(CONFIG.replace("name: post-api", "name: post-new"))
+
+    def said(*args: str) -> str:
+        return CliRunner().invoke(cli, ["report", "2026-10", *args, "--config", str(renamed)]).output
+
+    page = " ".join(said().split())
+    assert "Observed in this period and not judged, for the configuration no longer names it: post-api" in page
+    assert [part["no_longer_configured"] for part in json.loads(said("--json"))["contracts"]] == [["post-api"], []]
+    assert "no longer names it" not in run(folder, "report", "2026-10").output
+
+
 def test_the_page_fits_a_mail_and_says_it_all(folder: Path) -> None:
     """Outages with their probes, what was left out, the credit step by step, gaps, the balance; 78 columns."""
     page = run(folder, "report", "2026-10").output
