@@ -34,7 +34,7 @@ from monitor.web.params import (
     BadRequest,
     read_query,
 )
-from monitor.web.ports import Proof, Source
+from monitor.web.ports import Missing, Proof, Source
 from monitor.web.routes import Route
 
 PAGE = 5_000
@@ -312,7 +312,7 @@ class Api:
         at = query["at"]
         rows = await self._source.run(self._one, query["target"], query["location"], at)
         if not rows:
-            raise KeyError(at)
+            raise Missing(f"Nothing was seen of “{query['target']}” from “{query['location']}” at {write_instant(at)}.")
         return answer({**result(rows[0]), "evidence": read_evidence(rows[0].evidence)})
 
     def _one(self, target: str, location: str, at: int) -> list[Row]:
@@ -372,7 +372,7 @@ class Api:
             and query["language"] in (None, each.language)
         ]
         if not found:
-            raise KeyError(query["period"])
+            raise Missing(f"There is no such statement of “{query['contract']}” for {query['period']}.")
         newest = max(found, key=lambda each: (each.revision, each.language == "en"))
         if not newest.path.is_file():
             return refuse(410, "The statement was made, but its file is gone.")

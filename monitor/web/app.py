@@ -14,6 +14,7 @@ from monitor.web.api import Api
 from monitor.web.limits import Buckets
 from monitor.web.operations import Operations
 from monitor.web.pages import Pages
+from monitor.web.ports import Missing
 from monitor.web.probing import Probing
 from monitor.web.public import Public
 from monitor.web.render import SECURITY_HEADERS, TYPES, html, language, page, static
@@ -132,16 +133,17 @@ class Guard:
             return self._error(request, refusal.status, str(refusal), refusal.headers)
         if problem is not None:
             headers = {"Allow": problem.headers["Allow"]} if "Allow" in problem.headers else {}
-            return self._error(request, problem.status, problem.reason, headers)
+            nowhere = problem.status == 404 and request.path.startswith("/api/")
+            reason = "There is no such call; /api/v1/openapi.json describes them." if nowhere else problem.reason
+            return self._error(request, problem.status, reason, headers)
         try:
             return await handler(request)
         except (web.HTTPException, asyncio.CancelledError, ConnectionResetError):
             raise
         except (KeyError, PeriodError) as missing:
             log.debug("nothing at %s: %s", request.path, missing)
-            return self._error(
-                request, 404, str(missing) if isinstance(missing, PeriodError) else "There is no such thing here.", {}
-            )
+            said = isinstance(missing, (Missing, PeriodError))
+            return self._error(request, 404, str(missing) if said else "There is no such thing here.", {})
         except Exception:
             log.exception("answering %s failed", request.path)
             return self._error(request, 500, "This page could not be made; the log says why.", {})

@@ -13,11 +13,17 @@ from monitor.web.access import Access
 if TYPE_CHECKING:
     from monitor.web.apicalls import Call
 
-INSTANT = {"type": "string", "format": "date-time", "description": "UTC, with milliseconds and Z"}
+INSTANT = {
+    "type": "string",
+    "format": "date-time",
+    "description": "UTC, with milliseconds and Z",
+    "examples": ["2026-10-31T04:01:32.622Z"],
+}
 RATIO = {
     "type": ["string", "null"],
     "pattern": r"^[0-9]+\.[0-9]{14}$",
-    "description": "cut to 14 decimals, never rounded",
+    "description": "a share of 1, cut to 14 decimals, never rounded; null where there is nothing to divide by",
+    "examples": ["0.99750018687647"],
 }
 NULL_TEXT = {"type": ["string", "null"]}
 NULL_INSTANT = {"type": ["string", "null"], "format": "date-time"}
@@ -43,25 +49,29 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+_UNIT = "milliseconds; checks where the unit is check"
 _FIGURES: dict[str, Any] = {
     "service": TEXT,
-    "target": NULL_TEXT,
-    "unit": {"enum": ["time", "minute", "second", "check"]},
-    "availability": RATIO,
-    "worst_case": RATIO,
-    "coverage": RATIO,
-    "counted": {**WHOLE, "description": "milliseconds; checks where the unit is check"},
-    "out_of": WHOLE,
-    "unknown": WHOLE,
-    "excluded_ms": WHOLE,
-    "verdict": {"enum": ["breached", "met", "unproven", "no_target"]},
+    "target": {**NULL_TEXT, "description": "what the contract promises, as it writes it", "examples": ["99.99%"]},
+    "unit": {"enum": ["time", "minute", "second", "check"], "description": "what the contract counts"},
+    "availability": {**RATIO, "description": f"what was not seen is taken as up; {RATIO['description']}"},
+    "worst_case": {**RATIO, "description": f"what was not seen is taken as down; {RATIO['description']}"},
+    "coverage": {**RATIO, "description": f"how much was seen; {RATIO['description']}"},
+    "counted": {**WHOLE, "description": f"what counts as down; {_UNIT}"},
+    "out_of": {**WHOLE, "description": f"what it is held against; {_UNIT}"},
+    "unknown": {**WHOLE, "description": f"what was not seen; {_UNIT}"},
+    "excluded_ms": {**WHOLE, "description": "downtime that the contract leaves out"},
+    "verdict": {
+        "enum": ["breached", "met", "unproven", "no_target"],
+        "description": "met only where even the worst case keeps the promise",
+    },
 }
 _DOWN: dict[str, Any] = {
     "start": INSTANT,
     "end": INSTANT,
-    "counted_ms": WHOLE,
-    "outcome": {"enum": [*OUTCOMES, None]},
-    "claim_by": NULL_INSTANT,
+    "counted_ms": {**WHOLE, "description": "what counts of it under the contract"},
+    "outcome": {"enum": [*OUTCOMES, None], "description": "what the first failed probe found"},
+    "claim_by": {**NULL_INSTANT, "description": "until when a credit for it can be claimed"},
 }
 _RESULT: dict[str, Any] = {
     "at": INSTANT,
@@ -100,7 +110,13 @@ SCHEMAS: dict[str, Any] = {
             "claim_by": NULL_INSTANT,
         }
     ),
-    "Budget": _object({"allowed": WHOLE, "used": WHOLE, "left": WHOLE}),
+    "Budget": _object(
+        {
+            "allowed": {**WHOLE, "description": f"what may fail in the whole period; {_UNIT}"},
+            "used": WHOLE,
+            "left": {**WHOLE, "description": "below 0 where the promise is broken"},
+        }
+    ),
     "Down": _object(_DOWN),
     "Service": _object({**_FIGURES, "outages": _list(_ref("Down"))}),
     "TicketLine": _object(
@@ -247,6 +263,21 @@ def document(calls: Sequence[Call], bodies: dict[str, Any] | None = None) -> dic
     }
 
 
+_REFUSED = {
+    400: "a parameter cannot be read, or there is none of that name; the detail says which",
+    401: "credentials are needed",
+    403: "the credentials do not allow it",
+    404: "it is not there",
+    409: "it contradicts what was entered before",
+    410: "it was made, but its file is gone",
+    413: "too much was sent",
+    415: "what was sent is not JSON",
+    422: "what was sent is no such event; the detail says why",
+    429: "too many requests from this address; wait as Retry-After says",
+    503: "this process only reads; ask the daemon",
+}
+
+
 def _operation(call: Call) -> dict[str, Any]:
     words = [part.strip("{}").removesuffix(".pdf").strip("{}") for part in call.path.strip("/").split("/")]
     content: dict[str, Any] = {}
@@ -257,7 +288,7 @@ def _operation(call: Call) -> dict[str, Any]:
             content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
         else:
             content[kind] = {"schema": {"type": "string"}}
-    refused = {"description": "refused", "content": {"application/problem+json": {"schema": _ref("Problem")}}}
+    problem = {"application/problem+json": {"schema": _ref("Problem")}}
     codes = [400, 401, 403, 404, 429]
     if call.body is not None:
         codes += [409, 413, 415, 422, 503]
@@ -268,7 +299,7 @@ def _operation(call: Call) -> dict[str, Any]:
         "summary": call.summary,
         "responses": {
             str(call.status): {"description": HTTPStatus(call.status).phrase, "content": content},
-            **{str(code): refused for code in sorted(codes)},
+            **{str(code): {"description": _REFUSED[code], "content": problem} for code in sorted(codes)},
         },
         "security": [{"token": []}]
         if call.access is Access.ENTER

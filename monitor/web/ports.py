@@ -39,6 +39,13 @@ class Target(Protocol):
     def stale_after_ms(self) -> int | None: ...
 
 
+class Missing(KeyError):
+    """What was asked for is not there; its text says what, and is shown."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Settled(Protocol):
     """The part of the configuration that is read here."""
 
@@ -162,8 +169,11 @@ class Source:
         return [entry.terms for entry in self.config().contracts.values()]
 
     def contract(self, name: str) -> Terms:
-        """One contract; KeyError if there is none."""
-        terms: Terms = self.config().contracts[name].terms
+        """One contract. Raises Missing."""
+        found = self.config().contracts.get(name)
+        if found is None:
+            raise Missing(f"There is no contract “{name}”.")
+        terms: Terms = found.terms
         return terms
 
     def targets(self, contract: str, service: str | None = None) -> list[Target]:

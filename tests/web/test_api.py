@@ -153,3 +153,19 @@ async def test_the_document_names_every_route_of_the_api(client: TestClient) -> 
     assert described == served
     used = json.dumps(document)
     assert all(f"#/components/schemas/{name}" in used for name in SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v1/availability?contract=mailgum", "There is no contract “mailgum”."),
+        ("/api/v1/proofs/2026-10/mailgum.pdf", "There is no such statement of “mailgum” for 2026-10."),
+        ("/api/v1/results/x/main/2026-10-01T00:00:00.000Z", "Nothing was seen of “x” from “main” at 2026-10-01T00:00"),
+        ("/api/v1/outtages", "There is no such call; /api/v1/openapi.json"),
+    ],
+)
+async def test_what_is_not_there_is_named(client: TestClient, path: str, said: str) -> None:
+    """Who mistyped a name sees which."""
+    async with client.get(path) as answer:
+        assert answer.status == 404
+        assert (await answer.json(content_type="application/problem+json"))["detail"].startswith(said)
