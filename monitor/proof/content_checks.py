@@ -75,8 +75,8 @@ class ContentChecks(Findings):
                 self._say(
                     "trees",
                     NOTE,
-                    f"The observations of {len(withheld)} later days are withheld, {min(withheld)} to {max(withheld)}: "
-                    "only their digests are here. No event of those days is withheld.",
+                    f"The observations of {len(withheld)} later day{'' if len(withheld) == 1 else 's'} are withheld, "
+                    f"{min(withheld)} to {max(withheld)}: only their digests are here. No event of them is withheld.",
                 )
 
     def _group(self, entry: Entry, name: str) -> dict[int, bytes]:

@@ -37,12 +37,13 @@ async function check() {
   show();
 }
 
+const inLanguage = (number) => (state.lang === "de" ? number.replace(".", ",") : number);
 function length(ms) {
-  if (ms % 1000 && ms < 60000) return `${(ms / 1000).toFixed(3)} s`;
+  if (ms % 1000 && ms < 60000) return `${inLanguage((ms / 1000).toFixed(3))} s`;
   const parts = [];
   let rest = Math.floor(ms / 1000);
   for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
-    if (rest >= size) parts.push(`${Math.floor(rest / size)} ${state.lang === "de" && unit === "d" ? "T" : unit}`);
+    if (rest >= size) parts.push(`${Math.floor(rest / size)} ${unit}`);
     rest %= size;
   }
   return parts.join(" ") || "0 s";
@@ -50,7 +51,7 @@ function length(ms) {
 const percent = (ratio) => { // cut, never rounded up
   if (ratio === null) return "–";
   const digits = ratio.replace(".", ""), whole = String(Number(digits.slice(0, 3))), rest = digits.slice(3, 7);
-  return `${whole}${state.lang === "de" ? "," : "."}${rest} %`;
+  return `${inLanguage(`${whole}.${rest}`)} %`;
 };
 const time = (at) => new Date(at).toISOString().slice(0, 19).replace("T", " ");
 
@@ -86,7 +87,7 @@ function show() {
 function showService(service) {
   const { lang, result } = state, t = (code, args) => say(lang, code, args), checks = service.unit === "check";
   const amount = (n) => (checks ? t("checks", { n }) : length(n));
-  const rows = [["target", service.target || t("none")], ["availability", percent(Number(service.coverage) ? service.availability : null)], ["worst", percent(service.worst_case)],
+  const rows = [["target", service.target ? inLanguage(service.target).replace("%", " %") : t("none")], ["availability", percent(Number(service.coverage) ? service.availability : null)], ["worst", percent(service.worst_case)],
     ["coverage", percent(service.coverage)], ["counted", amount(service.counted)], ["unknown", amount(service.unknown)], ["excluded", length(service.excluded_ms)]];
   // Where checks or seconds are counted, an outage has no share of its own in what is counted.
   const own = service.unit === "time" || service.unit === "minute", kept = (cells) => cells.filter((_, i) => own || i !== 3);
@@ -122,7 +123,7 @@ function calendar(service) {
     if (!day) return make("td", { class: "empty" });
     const kind = day.open ? "open" : day.down ? "down" : day.out ? "out" : day.unknown ? "unknown" : "up";
     const told = [day.down && t("day_down", { t: length(day.down) }), day.out && t("day_out", { t: length(day.out) }), day.unknown && t("day_unknown", { t: length(day.unknown) }), day.open && t("day_open")].filter(Boolean);
-    const brief = day.down ? length(day.down) : day.out ? length(day.out) : day.unknown ? length(day.unknown) : "";
+    const most = day.down || day.out || day.unknown, brief = most ? length(most).split(" ").slice(0, 4).join(" ") : ""; // a cell is narrow
     return make("td", { class: kind, title: told.join("\n") || t("day_up") }, make("b", {}, String(day.date.getUTCDate())),
       make("span", { class: "brief", "aria-hidden": "true" }, brief), make("span", { class: "hidden" }, ` ${told.join(", ") || t("day_up")}`));
   };
