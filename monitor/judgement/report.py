@@ -275,6 +275,7 @@ def _contract_json(part: ContractReport) -> dict[str, Any]:
         **answer,
         "contract": part.name or None,
         "no_longer_configured": list(part.left),
+        "holidays": part.evaluation.holidays,
         "gaps": [
             {
                 "start": write_instant(gap.start),

@@ -17,6 +17,7 @@ from monitor.sla.evaluation import (
 )
 from monitor.sla.instants import write_instant
 from monitor.terminal.contract_text import percentage
+from monitor.terminal.report_text import holidays
 
 _VERDICTS = {
     "met": "met",
@@ -41,7 +42,7 @@ def write_evaluation(evaluation: Evaluation) -> str:
     if evaluation.tickets:
         lines += ["", *_tickets(evaluation.tickets)]
     if evaluation.holidays is not None:
-        lines += ["", f"Holidays by the holidays package {evaluation.holidays}."]
+        lines += ["", holidays(evaluation.holidays)]
     return "\n".join(lines)
 
 

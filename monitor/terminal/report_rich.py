@@ -15,7 +15,18 @@ from monitor.judgement.gap_text import say_gap
 from monitor.judgement.report import GENERATED, ContractReport, Report
 from monitor.judgement.standing import budget_now
 from monitor.sla.evaluation import Excuse, amount_text
-from monitor.terminal.report_text import VERDICTS, amount, credit_steps, percent, say_left, watched, when
+from monitor.terminal.report_text import (
+    TICKET_COLUMNS,
+    VERDICTS,
+    amount,
+    credit_steps,
+    holidays,
+    percent,
+    say_left,
+    ticket_row,
+    watched,
+    when,
+)
 
 WIDE = 112
 """From so many columns on a service's figures stand on one line."""
@@ -41,7 +52,7 @@ def show(report: Report, console: Console | None = None) -> None:
 def _contract(part: ContractReport, width: int) -> RenderableType:
     evaluation = part.evaluation
     period = evaluation.period
-    parts: list[RenderableType] = [_services(part, width)]
+    parts: list[RenderableType] = [_services(part, width)] if evaluation.services else []
     wide = width >= WIDE
     if any(part.outages.values()):
         parts += ["", _outages(part)]
@@ -51,6 +62,15 @@ def _contract(part: ContractReport, width: int) -> RenderableType:
     if evaluation.credit is not None:
         parts += ["", Text("Credit", style="bold")]
         parts += [Text(line) for line in credit_steps(evaluation.terms, evaluation.credit)]
+    if evaluation.tickets:
+        tickets = _table("Tickets", *TICKET_COLUMNS)
+        for one in evaluation.tickets:
+            style = {"breached": "bold red", "met": "green"}.get(one.verdict, "")
+            *cells, verdict = ticket_row(one)
+            tickets.add_row(*cells, Text(verdict, style=style))
+        parts += ["", tickets]
+    if evaluation.holidays is not None:
+        parts += ["", Text(holidays(evaluation.holidays), style="dim")]
     parts += ["", *_monitor(part)]
     state = "" if period.complete else f"   running, judged until {when(period.to)}"
     span = f"{when(period.start)} to {when(period.end)} UTC{state}"

@@ -15,6 +15,7 @@ from monitor.sla.evaluation import (
     Evaluation,
     Excuse,
     ServiceResult,
+    TicketResult,
     amount_text,
     percent_text,
     plain,
@@ -85,11 +86,12 @@ def _contract(part: ContractReport) -> Iterator[str]:
     span = f"{when(period.start)} to {when(period.end)} UTC ({say_duration(period.end - period.start)})"
     yield f"{'Contract ' + terms.name if terms.name else 'No contract'}, {span}"
     if zone := _local(terms, period.start, period.end):
-        yield zone
+        yield from textwrap.wrap(zone, WIDTH, break_on_hyphens=False)
     if not period.complete:
         yield f"The period is still running: judged until {when(period.to)}."
-    yield ""
-    yield from _summary(evaluation.services)
+    if evaluation.services:
+        yield ""
+        yield from _summary(evaluation.services)
     for result in evaluation.services:
         yield from _service(result, part.outages[result.service], evaluation)
     if evaluation.credit is not None:
@@ -99,20 +101,32 @@ def _contract(part: ContractReport) -> Iterator[str]:
     if evaluation.tickets:
         yield ""
         yield "Tickets"
-        yield from table(
-            [("Ticket", "Rule", "Due", "Reached", "Verdict")]
-            + [
-                (
-                    one.ticket.id,
-                    f"{one.rule.name}: {one.rule.milestone}",
-                    "-" if one.due is None else when(one.due),
-                    "-" if one.reached is None else when(one.reached),
-                    one.verdict.upper() if one.verdict == "breached" else one.verdict,
-                )
-                for one in evaluation.tickets
-            ]
-        )
+        for id, what, due, reached, verdict in map(ticket_row, evaluation.tickets):
+            text = f"{id}  {what} due {due}, {'not reached' if reached == '-' else f'reached {reached}'}: {verdict}"
+            yield from _wrapped("  ", text, hang="      ")
+    if evaluation.holidays is not None:
+        yield ""
+        yield holidays(evaluation.holidays)
     yield from _monitor(part)
+
+
+TICKET_COLUMNS = ("Ticket", "Rule", "Due", "Reached", "Verdict")
+
+
+def ticket_row(one: TicketResult) -> tuple[str, ...]:
+    """A ticket under one rule; a rule to which another channel led says so."""
+    return (
+        one.ticket.id,
+        f"{one.rule.name}{' (other channel)' if one.otherwise else ''}: {one.rule.milestone}",
+        "-" if one.due is None else when(one.due),
+        "-" if one.reached is None else when(one.reached),
+        one.verdict.upper() if one.verdict == "breached" else one.verdict,
+    )
+
+
+def holidays(version: str) -> str:
+    """Whose holidays they are: the package's dates change with its version (arithmetic §7)."""
+    return f"Holidays are those of the package holidays {version}."
 
 
 def _local(terms: Terms, start: int, end: int) -> str | None:

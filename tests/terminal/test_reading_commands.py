@@ -22,7 +22,7 @@ from monitor.config.in_force import config_data
 from monitor.config.load import load
 from monitor.judgement.events import make
 from monitor.judgement.judge import Judge
-from monitor.judgement.report import COLUMNS, gather
+from monitor.judgement.report import COLUMNS, gather, to_json
 from monitor.probing.slots import first_slot, offset_ms
 from monitor.sla.instants import parse_instant
 from monitor.store import Event, Gap, Row
@@ -198,6 +198,36 @@ def test_a_running_period_balances_to_now(folder: Path, later: int) -> None:
         figures = report.contracts[0].evaluation.services[0]
         for figure in (figures.availability, figures.worst_case, figures.coverage):
             assert percent(figure) in shown
+
+
+def test_tickets_stand_in_every_form_of_a_report(tmp_path: Path) -> None:
+    """With the rule that judged them and the holidays' version, on a page that fits a mail and on a terminal."""
+    (tmp_path / "monitor.yaml").write_text(
+        "location: main\nstorage: s.db\ncontracts:\n  omicron: {preset: omicron, plan: growth}\n"
+        "targets:\n  - {name: router, interval: 5m, tcp: {host: 127.0.0.1, port: 9}}\n"
+    )
+    config = load(tmp_path / "monitor.yaml")
+    clock = FakeClock(START + 40 * DAY)
+    with SqliteStore.open(tmp_path / "s.db", "main", clock) as store:
+        ticket = {"contract": "omicron", "id": "K-2026-10-0001", "opened": "2026-10-02T14:59:00Z"}
+        for more in ({"severity": "emergency", "channel": "mail"}, {"id": "K2", "severity": "regular"}):
+            store.writer.enter(make("ticket", {**ticket, **more}, source="cli"))
+        noted = {"contract": "omicron", "id": "K2", "milestone": "responded", "at": "2026-10-02T15:30:00Z"}
+        store.writer.enter(make("ticket_reached", noted, source="cli"))
+        judge = Judge(store.reader, config, clock)
+        report = gather(judge, store.reader, config, clock, location="main", period="2026-10", contract="omicron")
+    page = write(report)
+    assert max(map(len, page.splitlines())) <= WIDTH
+    console = Console(width=120, record=True, file=io.StringIO())
+    show_rich(report, console)
+    page, shown = (" ".join(text.replace("│", " ").split()) for text in (page, console.export_text()))
+    late, kept = "regular (other channel): responded", "2026-10-04 22:59:00"
+    assert f"K-2026-10-0001 {late} due {kept}, not reached: BREACHED K2 regular: responded due {kept}, reached" in page
+    assert f"K-2026-10-0001 {late} {kept} - BREACHED K2 regular: responded {kept} 2026-10-02 15:30:00 met" in shown
+    for text in (page, shown):
+        assert f"package holidays {report.contracts[0].evaluation.holidays}." in text
+        assert "Availability" not in text
+    assert to_json(report)["contracts"][0]["holidays"] == report.contracts[0].evaluation.holidays
 
 
 def test_the_report_as_json_and_csv(folder: Path) -> None:
