@@ -348,6 +348,20 @@ def test_an_outage_longer_than_the_period_is_not_cut_off_in_silence(here, langua
     assert after not in text
 
 
+@pytest.mark.parametrize("language", ["en", "de", "sv", "es"])
+def test_an_exclusion_bears_the_name_that_it_has_on_the_pages(here, language):
+    """Not the word of the contract's file; a reason that nobody named stands as it was written."""
+    case = make(here, "clicksend", "2026-06", "x")
+    words = json.loads((Path(contracts.__file__).parent / "lang" / f"{language}.json").read_text())
+    (window,) = case.excused
+    for what in ("customer_error", "customer_breach", "ddos", "malware", "intrusion", "third_party", "force_majeure"):
+        named = replace(window, excuse=replace(window.excuse, source="exclusion", what=what))
+        text = " ".join(write(replace(case, excused=(named,)), language=language).split())
+        assert words[f"window.{what}"] in text
+    other = replace(window, excuse=replace(window.excuse, source="exclusion", what="bad_weather"))
+    assert "bad weather" in write(replace(case, excused=(other,)), language=language)
+
+
 def test_the_commands(here):
     """The list as a table and as JSON, and a letter of a period long past."""
     config = str(here.config.path)
