@@ -318,7 +318,7 @@ def _rule(contract: Contract, rule: Rule) -> str:
     sentence = f"{rule.severity}{plan}: a ticket{by} must be {_MILESTONES[rule.milestone]} within {within}."
     if rule.within_workdays is not None:
         sentence += " The day on which it starts is none of them; on the last it is due by the same time of day."
-    if rule.accepts is not None and rule.accepts != rule.clock:
+    if rule.accepts not in (None, ALWAYS, rule.clock):  # “always” is never closed
         sentence += f" One opened while “{rule.accepts}” is closed starts when that next opens."
     if rule.otherwise is not None:
         known = any(other.severity == rule.otherwise for other in contract.rules)

@@ -337,6 +337,12 @@ def test_what_no_preset_has_is_said_in_plain_words_too() -> None:
             "services": {"api": {"target": "99.9%"}},
             "availability": {"unit": "check", "denominator": "30d", "quorum": "any"},
             "credit": {"tiers": [{"below": "99.9%", "credit": "10%"}]},
+            "support": {
+                "calendars": {"night": {"hours": "22:00-02:00"}},
+                "rules": [
+                    {"severity": "a", "milestone": "acted", "within": "1h", "clock": "night", "accepts": "always"}
+                ],
+            },
         }
     )
     said = " ".join(describe(contract).split())
@@ -346,3 +352,4 @@ def test_what_no_preset_has_is_said_in_plain_words_too() -> None:
         "No time is named by which a credit must be claimed.",
     ):
         assert sentence in said, sentence
+    assert "closed" not in said  # “always” never is
