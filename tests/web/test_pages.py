@@ -185,6 +185,21 @@ async def test_an_incident_of_few_words_leaves_the_monitors_page_whole(own: Sour
         assert "mailgun · Slow API" in plain(await page(client, "/monitor"))
 
 
+async def test_what_the_monitor_noted_is_said_for_people(own: Source) -> None:
+    """No instant as a number, no length without its unit, no digest that nobody reads to its end."""
+    stall = {"from": NOW - 61_256, "to": NOW - 60_000, "ms": 1256, "reason": "loop_stalled"}
+    with open_store(own.reader._path, "main", own.clock) as store:  # type: ignore[attr-defined]
+        store.writer.enter(make("stall", stall, source="monitor", at=NOW - 60_000))
+        store.writer.enter(make("start", {"config": "0123456789abcdef" * 4}, source="monitor", at=NOW - 1000))
+    async with TestClient(TestServer(make_app(own))) as client:
+        text = plain(await page(client, "/monitor", **{"Accept-Language": "de"}))
+    assert "Dauer 1,256 s" in text
+    assert "Grund der Monitor stand still" in text
+    assert str(NOW)[:6] not in text
+    assert "0123456789ab " in text + " "
+    assert "0123456789abc" not in text
+
+
 async def test_of_a_service_that_nobody_watches_no_budget_is_shown(own: Source) -> None:
     """What is not known is neither up nor left."""
     watched = Settled(contracts=terms(), targets=[one for one in TARGETS if one.service != "smtp"])
