@@ -138,20 +138,31 @@ class SqliteStore:
 def _connect_writing(path: Path) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where the code says so.
     conn = sqlite3.connect(path, isolation_level=None, timeout=2.0, cached_statements=64)
-    conn.execute("PRAGMA journal_mode = WAL")
-    conn.execute("PRAGMA synchronous = FULL")
-    conn.execute("PRAGMA recursive_triggers = ON")
-    conn.execute("PRAGMA journal_size_limit = 67108864")
-    conn.execute("PRAGMA cache_size = -16384")
-    return conn
+    return _set_up(
+        conn,
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "recursive_triggers = ON",
+        "journal_size_limit = 67108864",
+        "cache_size = -16384",
+    )
 
 
 def _connect_reading(path: Path) -> sqlite3.Connection:
     conn = sqlite3.connect(
         f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=10.0, check_same_thread=False
     )  # fmt: skip
-    conn.execute("PRAGMA query_only = ON")
-    conn.execute("PRAGMA cache_size = -32768")
+    return _set_up(conn, "query_only = ON", "cache_size = -32768")
+
+
+def _set_up(conn: sqlite3.Connection, *pragmas: str) -> sqlite3.Connection:
+    """The connection with these settings; closed where it cannot have them, as a file of another kind is found then."""
+    try:
+        for pragma in pragmas:
+            conn.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        conn.close()
+        raise
     return conn
 
 
