@@ -307,11 +307,17 @@ class Process:
 
     def suspend(self) -> None:
         """Stop the program and its children where they stand (SIGSTOP): it accepts connections and answers nothing."""
-        family = descendants(self.pid)
-        for pid in family:
-            _signal(pid, signal.SIGSTOP)
-        # The signal is on its way; each thread goes on until it has heard it.
-        eventually(lambda: all(_stands(pid) for pid in family), because="suspended")
+
+        def stand() -> bool:
+            # A signal is on its way for a while, and until a parent has heard it, it may have one more child.
+            family = descendants(self.pid)
+            if all(_stands(pid) for pid in family):
+                return True
+            for pid in family:
+                _signal(pid, signal.SIGSTOP)
+            return False
+
+        eventually(stand, because="suspended")
 
     def resume(self) -> None:
         """Let a suspended program go on (SIGCONT)."""
