@@ -40,6 +40,17 @@ async def test_every_bad_certificate(fault: str, ca_file: Path) -> None:
     assert result.evidence["certificates"]
 
 
+async def test_the_verdict_is_the_same_under_every_python(tmp_path: Path, ca: Authority) -> None:
+    """What Python 3.13 asks of an authority's certificate beyond the others is not asked, what it takes is taken."""
+    plain = Authority("a private authority", plain=True)
+    with Misbehaving("http", tls=True, pair=plain.issue()) as server:
+        assert (await look(server, plain.write(tmp_path))).outcome == Outcome.OK
+    middle = tmp_path / "middle.pem"
+    middle.write_bytes(ca.middle_pem)
+    with Misbehaving("http", tls=True, pair=ca.issue(intermediate=True)) as server:
+        assert (await look(server, middle)).outcome == Outcome.OK
+
+
 async def test_what_is_asked_beyond_valid(ca_file: Path, ca: Authority) -> None:
     """Days, names and protocol are assertions: a valid certificate that fails one is a wrong answer."""
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=5, hours=1)

@@ -76,7 +76,9 @@ def _names(names: tuple[str, ...]) -> x509.SubjectAlternativeName:
 class Authority:
     """A certificate authority: a root that clients trust, and an intermediate that signs where a chain is wanted."""
 
-    def __init__(self, name: str = "slaproof test authority") -> None:
+    def __init__(self, name: str = "slaproof test authority", *, plain: bool = False) -> None:
+        """With ``plain`` its certificates say what they are and no more, as many a private authority's do."""
+        self._plain = plain
         self._root_key = ec.generate_private_key(ec.SECP256R1())
         self._root = self._certify(
             subject=name, key=self._root_key, issuer=None, issuer_key=self._root_key, authority=True
@@ -94,6 +96,11 @@ class Authority:
     def pem(self) -> bytes:
         """The root certificate, for clients."""
         return self._root.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def middle_pem(self) -> bytes:
+        """The intermediate certificate alone."""
+        return self._middle.public_bytes(serialization.Encoding.PEM)
 
     def write(self, folder: Path) -> Path:
         """Write the root to ``ca.pem`` in this folder and give its path."""
@@ -139,8 +146,8 @@ class Authority:
         """A pair with one fault of `BAD`; the names are right unless the fault is the name."""
         return BAD[fault](self, names or NAMES)
 
-    @staticmethod
     def _certify(
+        self,
         *,
         subject: str,
         key: ec.EllipticCurvePrivateKey,
@@ -162,7 +169,24 @@ class Authority:
             .not_valid_before(not_before or _now() - _DAY)
             .not_valid_after(not_after or _now() + 365 * _DAY)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
+        if not self._plain:
+            builder = self._described(builder, key, issuer_key, authority)
+        if names:
+            builder = builder.add_extension(_names(names), critical=False).add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+            )
+        return builder.sign(issuer_key, hashes.SHA256())
+
+    @staticmethod
+    def _described(
+        builder: x509.CertificateBuilder,
+        key: ec.EllipticCurvePrivateKey,
+        issuer_key: ec.EllipticCurvePrivateKey,
+        authority: bool,
+    ) -> x509.CertificateBuilder:
+        return (
+            builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
             .add_extension(
                 x509.KeyUsage(
@@ -179,11 +203,6 @@ class Authority:
                 critical=True,
             )
         )
-        if names:
-            builder = builder.add_extension(_names(names), critical=False).add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-            )
-        return builder.sign(issuer_key, hashes.SHA256())
 
 
 # Every fault of a certificate, by name. The expired one ended an hour ago, the early one begins in an hour: so that a
