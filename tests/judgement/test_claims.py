@@ -289,7 +289,7 @@ def test_no_line_ends_between_a_figure_and_its_unit():
     ("language", "one", "many"),
     [
         ("en", "1 failed probe (", "2 failed probes ("),
-        ("de", "1 fehlgeschlagene Prüfung (", "2 fehlgeschlagene Prüfungen ("),
+        ("de", "1 fehlgeschlagene Messung (", "2 fehlgeschlagene Messungen ("),
         ("sv", "1 misslyckad kontroll (", "2 misslyckade kontroller ("),
         ("es", "1 comprobación fallida (", "2 comprobaciones fallidas ("),
     ],
