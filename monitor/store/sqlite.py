@@ -16,7 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -123,7 +123,19 @@ class SqliteStore:
         if self._pool is not None:
             self._pool.shutdown()
         self.reader.close()
+        if self._hold is not None:
+            self._fold(self._hold)
         _let_go(self._hold)
+
+    def _fold(self, hold: Hold) -> None:
+        """Leave one file, whole without its log: who stops the daemon to copy the database copies that file alone.
+
+        The last connection folds the log in as it closes, if it is one that writes. Nothing is lost where it cannot.
+        """
+        with suppress(StoreRefused, sqlite3.Error):
+            hold.look()
+            with closing(_connect_writing(self.path)) as conn:
+                conn.execute("SELECT count(*) FROM meta").fetchone()
 
     def __enter__(self) -> SqliteStore:
         return self

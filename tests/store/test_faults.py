@@ -348,6 +348,16 @@ async def test_results_wait_while_the_database_is_taken_away(open_store, other):
     assert integrity(store.path) == []
 
 
+async def test_a_daemon_that_ends_leaves_one_file(open_store):
+    """Who stops it to copy the database copies all that was observed; readers that were open change nothing."""
+    store = open_store()
+    await store.writer.put_row(row())
+    assert len(store.reader.rows(T0, T0 + 9)) == 1
+    assert len(await store.run(store.reader.rows, T0, T0 + 9)) == 1
+    store.close()
+    assert sorted(one.name for one in store.path.parent.iterdir()) == ["s.db", "s.db-lock"]
+
+
 async def test_a_lock_that_was_removed_is_taken_again(open_store, clock):
     """Whoever takes the lock file for a leftover lets no second daemon in beside the first."""
     store = open_store(retry_s=(0.001, 0.01))

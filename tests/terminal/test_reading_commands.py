@@ -6,10 +6,12 @@ import asyncio
 import csv
 import io
 import json
+import os
 import random
 import re
 import sqlite3
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +349,15 @@ def test_status_as_json(folder: Path) -> None:
     assert whole["daemon"] is None
 
 
+def _no_lock(read_text: Callable[..., str]) -> Callable[..., str]:
+    def read(path: Path, *args: object, **options: object) -> str:
+        if path.name.endswith("-lock"):
+            raise PermissionError(13, "Permission denied")
+        return read_text(path, *args, **options)
+
+    return read
+
+
 def test_a_follower_sees_what_is_added(folder: Path, tmp_path: Path) -> None:
     """A terminal that stays sees what the daemon records meanwhile, each probe once."""
     copied = tmp_path / "slaproof.db"
@@ -360,6 +371,9 @@ def test_a_follower_sees_what_is_added(folder: Path, tmp_path: Path) -> None:
     async def go() -> None:
         with SqliteStore.open(copied, "main", clock, daemon=True, gather_s=0.0) as daemon:
             assert holder(copied) is not None
+            with pytest.MonkeyPatch.context() as patch:  # another user may read the database, and not the lock
+                patch.setattr(Path, "read_text", _no_lock(Path.read_text))
+                assert holder(copied) == os.getpid()
             follower = Follower(daemon.reader, config, clock)
             follower.begin()
             assert follower.look().service("mailpost", "api").state == "up"
