@@ -151,7 +151,9 @@ class Daemon:
             *self._tasks, *self._others, *([self._beat_task] if self._beat_task else []), return_exceptions=True
         )
         self._clock_events(self._clock_record.rest())
-        stopped = self._writer.put_event(Event(kind="stop", at=self._clock.now_ms(), data={"reason": reason}))
+        now = self._clock.now_ms()
+        self._account(self.ledger.collect(now), start=False)  # what came while the running probes were waited for
+        stopped = self._writer.put_event(Event(kind="stop", at=now, data={"reason": reason}))
         try:
             async with asyncio.timeout(grace_s):
                 await stopped

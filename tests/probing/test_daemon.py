@@ -424,6 +424,23 @@ async def test_an_exception_on_the_way_leaves_a_gap(world: World) -> None:
     await world.daemon.stop("test")
 
 
+async def test_slots_that_come_while_the_end_waits_are_accounted_for(tmp_path: Path) -> None:
+    """The end lets running probes end for a moment, and other targets' slots come meanwhile."""
+    world = World(configured(tmp_path, names=("a", "b", "c", "d"), each="interval: 1s"))
+    start = world.clock.now_ms()
+    await begun(world)
+    world.takes = lambda _: 0.85
+    await world.pass_time(5)
+    stopping = asyncio.ensure_future(world.daemon.stop("SIGTERM", grace_s=30))
+    await asyncio.sleep(0)
+    await world.pass_time(0.9)
+    await stopping
+    (stop,) = [event for event in world.store.event_list if event.kind == "stop"]
+    assert stop.at - start > 5_500
+    for name in "abcd":
+        assert world.balanced(name, start, stop.at, 1_000), name
+
+
 async def test_the_end_accounts_for_what_it_breaks_off(world: World) -> None:
     """Stopping waits a moment for running probes; one that does not end leaves a gap."""
     world.takes = lambda name: 0.5 if name == "a" else 9.0
