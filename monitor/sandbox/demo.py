@@ -9,7 +9,7 @@ from monitor.clock import SystemClock
 from monitor.config.in_force import config_data
 from monitor.config.load import Config
 from monitor.judgement.events import make
-from monitor.sandbox.history import DAY, Watched, gaps, rows, tell
+from monitor.sandbox.history import DAY, Watched, gaps, readings, rows, tell
 from monitor.sla.period import bounds
 from monitor.store import Event, open_store
 
@@ -67,6 +67,7 @@ async def fill(config: Config, path: Path, *, start: int, end: int, seed: int, p
         await store.writer.put_event(make("demo", marked, source="demo", at=clock.at))
         await store.writer.put_event(Event(kind="config", at=clock.at, data={**config_data(config), "generated": True}))
         events = [make(kind, data, source="demo") for kind, data in story.events]
+        events += [Event(kind="clock_offset", at=at, data=data) for at, data in readings(start - DAY, end, seed)]
         for event in sorted(events, key=lambda one: one.at):
             clock.at = min(max(event.at, start - DAY), end - 1)
             await store.writer.put_event(event)

@@ -79,6 +79,17 @@ def tell(targets: Sequence[Watched], start: int, end: int, seed: int) -> Story:
     return Story(troubles=troubles, pauses=pauses, events=_events(dice, targets, troubles, start, end))
 
 
+def readings(start: int, end: int, seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """When the clock's readings were summed up in [start, end), and what a daemon would have recorded of them."""
+    dice = random.Random(f"{seed} clock")  # noqa: S311
+    for at in range(start, end, 6 * HOUR):
+        offset = round(dice.gauss(0, 900))
+        yield at, {
+            "readings": 720, "offset_us": offset, "estimated_error_us": abs(offset) // 2 + 150,
+            "max_error_us": abs(offset) + 18_000, "synchronised": True,
+        }  # fmt: skip
+
+
 def _middle(start: int, end: int) -> tuple[int, int]:
     """The span without its edges, so that what happens in it has a before and an after."""
     edge = min(DAY, (end - start) // 4)
