@@ -35,6 +35,8 @@ TABLE: tuple[Row, ...] = (
         "Check the name; if it is right, the provider's DNS is at fault."),
     Row("net", "resolve", "no_address", O.DNS, "the name exists but has no address of the wanted family",
         "Choose another address family with ip:, or ask the provider for one."),
+    Row("net", "resolve", "other_family", O.LOCAL, "an address is configured, of another family than ip: wants",
+        "Take ip: away, or write an address of that family."),
     Row("net", "resolve", "servfail", O.DNS, "the resolver works for other names but fails for this one",
         "The provider's name servers are lame, silent or badly signed."),
     Row("net", "resolve", "silent_zone", O.DNS, "the resolver works but got no answer for this name in time",

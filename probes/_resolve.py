@@ -1,7 +1,8 @@
 """Names to addresses, asked afresh for every probe, with the answers kept as evidence.
 
 Rules:
-1. An address stands for itself; /etc/hosts comes before the DNS, as on the rest of the machine.
+1. An address stands for itself, and one of the family that is not wanted is our mistake. /etc/hosts comes before the
+   DNS, as on the rest of the machine.
 2. Nothing is cached: a probe sees what a new client would see now.
 3. When no answer comes, a control question (the root's name servers, which every resolver knows) tells whether the
    resolver works: if it does, the name's own servers are at fault; if not, we are.
@@ -50,7 +51,7 @@ def literal(host: str) -> str | None:
 
 def _wanted(address: str, ip: str) -> str:
     if ip != "any" and str(ipaddress.ip_address(address).version) != ip:
-        raise failed("net", "resolve", "no_address", f"{address} is not an IPv{ip} address")
+        raise failed("net", "resolve", "other_family", f"{address} is not an IPv{ip} address")
     return address
 
 

@@ -318,10 +318,11 @@ def test_a_machine_without_a_table_of_hosts(tmp_path: Path, monkeypatch: pytest.
     assert from_hosts("API.example.") == ("192.0.2.7",)
 
 
-async def test_a_name_that_resolves_to_nothing_good() -> None:
-    """An IPv4 address asked for over IPv6 only is a failure of the name, not of the connection."""
+async def test_an_address_of_the_family_that_is_not_wanted() -> None:
+    """An IPv4 address asked for over IPv6 only is a mistake of the configuration, held against nobody."""
     result = await ask("http", url="http://127.0.0.1:9/", ip="6")
-    assert result.outcome == Outcome.DNS
+    assert result.outcome == Outcome.LOCAL
+    assert "not an IPv6 address" in result.detail
 
 
 # --- compression and bounds ---------------------------------------------------------------------------------------
