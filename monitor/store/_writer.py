@@ -340,10 +340,10 @@ class SqliteWriter:
             self._failing_since = self._last_error = None
 
     def _failed(self, error: BaseException) -> None:
+        self._last_error = str(error)  # before the instant: whoever sees that something fails also sees what
         if self._failing_since is None:
             self._failing_since = self._clock.now_ms()
             log.error("nothing can be written, results wait in memory: %s", error)
-        self._last_error = str(error)
 
     def _keep(self, batch: list[_Item], error: BaseException) -> list[_Item]:
         """What waits for the next try; changes of the repositories do not, in the batch or behind it."""

@@ -239,40 +239,39 @@ async def test_what_cannot_be_proved_says_why(bench: Bench) -> None:
         await bench.prove(Wanted(contract="nobody", period="2026-10"))
 
 
-async def test_heartbeats_through_the_day_agree_with_its_seal(tmp_path: Path) -> None:
-    """Each commits to the day so far; the day's seal commits to them, and the verifier compares."""
+@pytest.fixture
+async def days(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A few days of two targets, nothing sealed."""
     clock = FakeClock(START - DAY)
     store = new_store(tmp_path, clock)
     keys = new_keys(tmp_path)
     await fill(store, clock, start=START - DAY, end=START + 3 * DAY, targets=MAIL, seed=40)
-    one = sealer(store, clock, keys)
+    yield Bench(tmp_path, store, clock, keys)
+    store.close()
+
+
+async def test_heartbeats_through_the_day_agree_with_its_seal(days: Bench) -> None:
+    """Each commits to the day so far; the day's seal commits to them, and the verifier compares."""
+    clock, one = days.clock, sealer(days.store, days.clock, days.keys)
     beats = 0
     for hour in range(24, 24 * 4 + 1):
         clock.set_ms(START - DAY + hour * 3_600_000 + 300_000)
         beats += sum(type(x).__name__ == "LedgerHeartbeat" for x in await one.step())
     assert beats > 60
-    secret = await store.ledger.secret(b"n" * 32)
-    prover = Prover(store, keys, own_identity(b"s" * 32, "E", START), secret)
-    known = Known(keys=(keys.signer.key,))
     found = {}
     for shown in (True, False):
-        made = await asyncio.to_thread(prover.prove, replace(WANTED, heartbeats=shown), clock.now_ms())
+        made = await days.prove(replace(WANTED, heartbeats=shown))
         assert isinstance(made, Made)
-        verdict = verify(made.bundle, known, recount)
+        verdict = days.check(made.bundle)
         assert verdict.status == "VALID BUT"
         found[shown] = [(s.state, s.text) for s in verdict.steps if s.name == "heartbeats"]
-    store.close()
     assert [state for state, _ in found[True]] == ["good"]
     assert [(state, "not opened here" in text) for state, text in found[False]] == [("note", True)]
 
 
-async def test_a_clock_set_back_within_a_day_spoils_no_proof(tmp_path: Path) -> None:
+async def test_a_clock_set_back_within_a_day_spoils_no_proof(days: Bench) -> None:
     """What is entered then stands by its time, or in a supplement where a heartbeat had spoken for that time."""
-    clock = FakeClock(START - DAY)
-    store = new_store(tmp_path, clock)
-    keys = new_keys(tmp_path)
-    await fill(store, clock, start=START - DAY, end=START + 2 * DAY, targets=MAIL, seed=40)
-    one = sealer(store, clock, keys)
+    store, clock, one = days.store, days.clock, sealer(days.store, days.clock, days.keys)
 
     async def told(note: str) -> None:
         data = {"contract": "example", "services": ["api"], "reason": "customer_error", "note": note,
@@ -295,14 +294,10 @@ async def test_a_clock_set_back_within_a_day_spoils_no_proof(tmp_path: Path) -> 
     clock.set_ms(START + 2 * DAY + 600_000)
     sealed = await one.step()
     assert [getattr(entry, "kind", "heartbeat") for entry in sealed] == ["day", "supplement"]
-    secret = await store.ledger.secret(b"n" * 32)
-    prover = Prover(store, keys, own_identity(b"s" * 32, "E", START), secret)
     for shown in (True, False):
-        made = await asyncio.to_thread(prover.prove, replace(WANTED, heartbeats=shown), clock.now_ms())
+        made = await days.prove(replace(WANTED, heartbeats=shown))
         assert isinstance(made, Made)
-        verdict = verify(made.bundle, Known(keys=(keys.signer.key,)), recount)
-        assert [step.text for step in verdict.steps if step.state == "bad"] == []
-    store.close()
+        assert [step.text for step in days.check(made.bundle).steps if step.state == "bad"] == []
 
 
 async def test_other_programs_read_the_statement(bench: Bench) -> None:
