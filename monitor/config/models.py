@@ -41,17 +41,17 @@ def split_host_port(text: str) -> tuple[str, int]:
     bare = host.removeprefix("[").removesuffix("]")
     if not colon or not (port.isascii() and port.isdecimal()) or not bare or not 0 <= int(port) <= 65535:
         raise ValueError(f"'{text}' is no address: write host:port, such as 192.0.2.1:443 or [2001:db8::1]:443")
-    if ":" in bare and not host.startswith("[") and _is_address(bare):
+    if ":" in bare and not host.startswith("[") and _address(bare):
         raise ValueError(f"'{text}' can be read in two ways: write [{bare}]:{port}")
     return known_host(bare), int(port)
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str | None:
+    """The address that this text is, in its usual form; None where it is none."""
     try:
-        ipaddress.ip_address(text)
+        return str(ipaddress.ip_address(text))
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _listen(value: Any) -> tuple[str, int]:
@@ -66,9 +66,10 @@ def _host_port(value: Any) -> str:
 
 
 def _nameserver(value: Any) -> str:
-    if not _is_address(written(value)):
+    address = _address(written(value))
+    if address is None:
         raise ValueError(f"'{value}' is no address: write the name server's IP address, such as 192.0.2.53")
-    return str(ipaddress.ip_address(value))
+    return address
 
 
 def _storage(value: Any) -> str:
