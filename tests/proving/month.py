@@ -30,9 +30,27 @@ claim: {after_outage: 30d}
 support:
   rules: [{name: urgent, severity: important, milestone: responded, within: 2h, clock: always}]
 """
+
+
+def mail_targets(interval_ms: int) -> tuple[Watched, Watched]:
+    """The targets of the contract."""
+    api = Watched("mail-api", "http", interval_ms, "example", "api")
+    return api, Watched("relay", "smtp", interval_ms, "example", "smtp")
+
+
+def settings(interval_ms: int) -> str:
+    """A configuration with the contract and these targets; the contract's file is example.yaml beside it."""
+    return f"""
+storage: slaproof.db
+contracts: {{example: {{file: example.yaml, fee: {{amount: 90, currency: EUR}}}}}}
+targets:
+  - {{name: mail-api, contract: example, service: api, interval: {interval_ms}ms, tcp: {{host: 127.0.0.1, port: 9}}}}
+  - {{name: relay, contract: example, service: smtp, interval: {interval_ms}ms, tcp: {{host: 127.0.0.1, port: 9}}}}
+"""
+
+
 TARGETS = (
-    Watched("mail-api", "http", 300_000, "example", "api"),
-    Watched("relay", "smtp", 300_000, "example", "smtp"),
+    *mail_targets(300_000),
     Watched("other", "http", 900_000, "rival", "api"),
     Watched("alone", "tcp", 900_000, None, None),
 )

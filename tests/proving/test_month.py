@@ -18,7 +18,7 @@ from monitor.proof.verdict import Verdict
 from monitor.proof.verify import Known, verify
 from monitor.proving.prover import CannotProve, Made, Prover, Wanted
 from monitor.proving.recount import recount
-from monitor.sandbox.history import DAY, Watched
+from monitor.sandbox.history import DAY
 from monitor.sla.evaluate import evaluate
 from monitor.sla.reading import read_contract
 from monitor.statement.sign import own_identity
@@ -26,11 +26,10 @@ from monitor.store import Event, Row
 from monitor.store.proofs import ProofRecord
 from monitor.store.sqlite import SqliteStore
 from tests.fakes import FakeClock
-from tests.proving.month import END, START, fill, new_keys, new_store, sealer
+from tests.proving.month import END, START, fill, mail_targets, new_keys, new_store, sealer
 from tests.servers import need
 
 WANTED = Wanted(contract="example", period="2026-10", customer="Example GmbH")
-MAIL = (Watched("mail-api", "http", 300_000, "example", "api"), Watched("relay", "smtp", 300_000, "example", "smtp"))
 
 
 class Bench(NamedTuple):
@@ -245,7 +244,7 @@ async def days(tmp_path: Path) -> AsyncIterator[Bench]:
     clock = FakeClock(START - DAY)
     store = new_store(tmp_path, clock)
     keys = new_keys(tmp_path)
-    await fill(store, clock, start=START - DAY, end=START + 3 * DAY, targets=MAIL, seed=40)
+    await fill(store, clock, start=START - DAY, end=START + 3 * DAY, targets=mail_targets(300_000), seed=40)
     yield Bench(tmp_path, store, clock, keys)
     store.close()
 

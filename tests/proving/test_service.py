@@ -14,20 +14,15 @@ from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted
 from monitor.proving.recount import recount
 from monitor.proving.service import Rounds
-from monitor.sandbox.history import DAY, Watched
+from monitor.sandbox.history import DAY
 from monitor.store.sqlite import SqliteStore
 from tests.fakes import FakeClock
-from tests.proving.month import CONTRACT, END, START, fill, new_store
+from tests.proving.month import CONTRACT, END, START, fill, mail_targets, new_store, settings
 from tests.servers import eventually
 from tests.servers.postfix import Postfix
 
-TARGETS = (Watched("mail-api", "http", 900_000, "example", "api"), Watched("relay", "smtp", 900_000, "example", "smtp"))
-CONFIG = """
-storage: slaproof.db
-contracts: {example: {file: example.yaml, fee: {amount: 90, currency: EUR}}}
-targets:
-  - {name: mail-api, contract: example, service: api, interval: 15m, tcp: {host: 127.0.0.1, port: 9}}
-  - {name: relay, contract: example, service: smtp, interval: 15m, tcp: {host: 127.0.0.1, port: 9}}
+TARGETS = mail_targets(900_000)
+CONFIG = f"""{settings(900_000)}\
 proof:
   name: example.org/slaproof
   customer: Example GmbH

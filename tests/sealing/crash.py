@@ -32,24 +32,14 @@ from monitor.proving import workshop
 from monitor.proving.prover import Wanted
 from monitor.proving.recount import recount
 from monitor.proving.workshop import Workshop
-from monitor.sandbox.history import DAY, Watched
+from monitor.sandbox.history import DAY
 from monitor.sealing.sealer import Sealer
 from monitor.store.ledger import LedgerEntry
 from tests.fakes import FakeClock
-from tests.proving.month import CONTRACT, START, fill, new_store
+from tests.proving.month import CONTRACT, START, fill, mail_targets, new_store, settings
 
 ROOT = Path(__file__).parents[2]
-TARGETS = (
-    Watched("mail-api", "http", 3_600_000, "example", "api"),
-    Watched("relay", "smtp", 3_600_000, "example", "smtp"),
-)
-CONFIG = """
-storage: slaproof.db
-contracts: {example: {file: example.yaml, fee: {amount: 90, currency: EUR}}}
-targets:
-  - {name: mail-api, contract: example, service: api, interval: 1h, tcp: {host: 127.0.0.1, port: 9}}
-  - {name: relay, contract: example, service: smtp, interval: 1h, tcp: {host: 127.0.0.1, port: 9}}
-"""
+HOUR = 3_600_000
 DAYS = 28
 WANTED = Wanted(contract="example", period="2026-10")
 AIMS = {"sealing": 0.3, "rotating": 0.03, "proving": 2.0, "writing": 0.3}
@@ -69,11 +59,11 @@ class Outcome:
 
 async def prepare(folder: Path) -> None:
     """Four weeks of history, nothing sealed."""
-    (folder / "monitor.yaml").write_text(CONFIG)
+    (folder / "monitor.yaml").write_text(settings(HOUR))
     (folder / "example.yaml").write_text(CONTRACT)
     clock = FakeClock(START)
     store = new_store(folder, clock)
-    await fill(store, clock, start=START, end=START + DAYS * DAY, targets=TARGETS)
+    await fill(store, clock, start=START, end=START + DAYS * DAY, targets=mail_targets(HOUR))
     store.close()
     new_key(folder / "slaproof.key", "example.org/slaproof")
 
@@ -187,7 +177,7 @@ def _run(
 
 def _judge(folder: Path, said: dict[tuple[str, int], str], found: Outcome) -> None:
     """What was said stands, the chain has no hole, and every statement verifies: those made between deaths, one now."""
-    clock = FakeClock(START + DAYS * DAY + 3_600_000)
+    clock = FakeClock(START + DAYS * DAY + HOUR)
     store = new_store(folder, clock)
     works = Workshop.of(load(folder / "monitor.yaml", environment={}))
     keys = works.keys()

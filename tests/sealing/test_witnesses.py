@@ -13,16 +13,16 @@ from monitor.proof.verify import Known, verify
 from monitor.proving.prover import Made, Prover, Wanted
 from monitor.proving.recount import recount
 from monitor.proving.settings import Timestamping, Witness
-from monitor.sandbox.history import DAY, Watched
+from monitor.sandbox.history import DAY
 from monitor.sealing.witnesses import WitnessFailed, copy_to, stamp, stamp_entries
 from monitor.statement.sign import own_identity
 from monitor.store.sqlite import SqliteStore
 from tests.fakes import FakeClock
-from tests.proving.month import START, fill, new_keys, new_store, sealer
+from tests.proving.month import START, fill, mail_targets, new_keys, new_store, sealer
 from tests.servers import free_port
 from tests.servers.tsa import Tsa
 
-TARGETS = (Watched("mail-api", "http", 900_000, "example", "api"), Watched("relay", "smtp", 900_000, "example", "smtp"))
+TARGETS = mail_targets(900_000)
 
 
 def call(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
