@@ -14,7 +14,7 @@ from rich.text import Text
 
 from monitor.durations import say_duration
 from monitor.judgement.standing import ContractStanding, Deadline, ServiceStanding, Standing, TargetStanding
-from monitor.sla.evaluation import plain
+from monitor.sla.evaluation import amount_text, plain
 from monitor.sla.instants import write_instant
 from monitor.terminal.report_text import VERDICTS, percent, watched, when
 
@@ -170,7 +170,7 @@ def _budget(service: ServiceStanding, width: int) -> Text:
     cells = BAR if width >= 100 else BAR // 2
 
     def amount(value: Fraction) -> str:
-        return f"{int(value):,} check{'' if int(value) == 1 else 's'}" if checks else brief(int(value))
+        return amount_text("check", int(value)) if checks else brief(int(value))
 
     if share is None:  # nothing may fail
         over = f"spent, {amount(Fraction(budget.used))} over"
